@@ -1,0 +1,79 @@
+# Everything a person does with skerry. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+NATIVE := $(wildcard native/src/*.c native/src/*.h native/include/*.h) guest/include/kvm_api.h
+LISTEN ?= 127.0.0.1:8080
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: $(VENV)/built ## make .venv/bin/skerry
+
+serve: build examples ## build the examples and serve them (LISTEN=127.0.0.1:8080)
+	exec $(VENV)/bin/skerry serve guest/examples/examples.json --listen $(LISTEN)
+
+examples: $(VENV)/tools ## build the example programs
+	$(MAKE) --no-print-directory -C guest/examples
+
+test: check test-native test-host test-hardware ## everything that must pass
+
+test-host: $(VENV)/dev examples ## the Python tests, real guests on this machine's KVM
+	$(PYTHON) -m pytest -q
+
+test-native: $(VENV)/tools ## the C tests, under ASan and UBSan
+	$(MAKE) --no-print-directory -C native test
+
+test-hardware: $(VENV)/dev examples ## the core's tests on hardware-style KVM, under QEMU
+	tests/hardware/run.sh
+
+check: $(VENV)/dev ## formatting, lint, types, strict C warnings, layers
+	$(VENV)/bin/ruff format --check host bench tests native
+	$(VENV)/bin/ruff check host bench tests native
+	$(VENV)/bin/mypy
+	$(VENV)/bin/clang-format --dry-run --Werror native/*/*.[ch] guest/include/*.h
+	$(MAKE) --no-print-directory -C native strict
+	$(PYTHON) -m pytest -q tests/test_layers.py
+
+fuzz: $(VENV)/tools ## fuzz the ELF loader and the host calls (SECONDS_EACH=600)
+	$(MAKE) --no-print-directory -C native fuzz
+
+asan: $(VENV)/dev examples ## the core's Python tests with the extension under ASan and UBSan
+	tests/asan.sh
+
+bench: $(VENV)/dev examples ## measure, print a table, write bench/results/latest.json
+	$(PYTHON) bench/run.py
+
+fmt: $(VENV)/dev ## format everything
+	$(VENV)/bin/ruff format host bench tests native
+	$(VENV)/bin/clang-format -i native/*/*.[ch] guest/include/*.h
+
+stats: ## the longest files
+	@git ls-files '*.py' '*.[ch]' | xargs wc -l | sort -rn | sed -n '2,12p'
+
+clean: ## remove what was built
+	rm -rf $(VENV) build guest/examples/build host/skerry/*.so host/*.egg-info
+
+$(VENV)/tools: tools.sh
+	./tools.sh
+	@mkdir -p $(VENV) && touch $@
+
+$(VENV)/python: $(VENV)/tools
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install -q --upgrade pip "setuptools>=75" "cffi>=1.17"
+	@touch $@
+
+$(VENV)/built: $(VENV)/python pyproject.toml setup.py native/cffi_build.py $(NATIVE)
+	$(PYTHON) -m pip install -q --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/built
+	$(PYTHON) -m pip install -q --no-build-isolation -e '.[dev]'
+	@touch $@
+
+.PHONY: help build serve examples test test-host test-native test-hardware check fuzz
+.PHONY: asan bench fmt stats clean

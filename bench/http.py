@@ -1,0 +1,97 @@
+"""HTTP: requests a second of the floor server over ours, interleaved in one run.
+
+The servers share one CPU and wrk has the other one; a server that is not being
+measured waits and costs nothing.
+"""
+
+import argparse
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+# Not this file's directory: there this file would stand in for the stdlib's http.
+sys.path.pop(0)
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from http.client import HTTPConnection
+
+from bench import floor, load, report, server
+
+# The figure, the path, and how many exits its floor server does a request.
+CASES = (
+    ("http_floor_over_ours", "/hello", 1),
+    ("http_floor_over_ours_counter", "/counter", 3),
+)
+
+
+def response_size(port: int, path: str) -> int:
+    """The bytes of the answer on the wire, near enough to pad the floor's to."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    if answer.status != 200:
+        raise load.LoadError(f"{path} answered {answer.status}: {body[:200]!r}")
+    head = f"HTTP/1.1 {answer.status} {answer.reason}\r\n"
+    lines = (f"{name}: {value}\r\n" for name, value in answer.getheaders())
+    return len(head) + sum(map(len, lines)) + 2 + len(body)
+
+
+def measure(
+    port: int, path: str, exits: int, args: argparse.Namespace
+) -> load.Comparison:
+    """Our server at (port) beside a floor server of so many exits."""
+    size = response_size(port, path)
+    options = ("--exits", str(exits), "--bytes", str(size))
+    with server.running((*server.FLOOR, *options)) as floor_port:
+        return load.compare(
+            f"http://127.0.0.1:{floor_port}/",
+            f"http://127.0.0.1:{port}{path}",
+            seconds=args.seconds,
+            count=args.rounds,
+            cpu=server.cpus()[1],
+        )
+
+
+def show(path: str, found: load.Comparison) -> None:
+    latency = ", ".join(f"p{p} {ms:.2f} ms" for p, ms in found.our_latency.items())
+    rates = f"floor {found.floor_rate:.0f}/s, ours {found.our_rate:.0f}/s"
+    print(f"{path}: {rates}, {found.errors} errors; ours: {latency}")
+
+
+def measure_all(args: argparse.Namespace) -> int:
+    """Every case; the number of errors that wrk saw."""
+    figures, details = {}, {}
+    with server.running(args.ours) as port:
+        for key, path, exits in CASES:
+            found = measure(port, path, exits, args)
+            show(path, found)
+            figures[key], details[key] = found.ratio, asdict(found)
+    report.table(figures, sys.stdout)
+    if args.ours == server.SKERRY:
+        report.save(figures, details)
+    return sum(detail["errors"] for detail in details.values())
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="pairs of runs")
+    parser.add_argument("--seconds", type=int, default=2, help="of one run")
+    parser.add_argument(
+        "--ours",
+        type=shlex.split,
+        default=server.SKERRY,
+        help="another command to measure; its figures are shown and not kept",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        load.require()
+        floor.load()
+        sys.exit(1 if measure_all(arguments()) else 0)
+    except (load.LoadError, server.ServerError, floor.FloorError, OSError) as error:
+        sys.exit(f"bench/http.py: {error}")

@@ -1,0 +1,89 @@
+"""What the benchmarks found: a table to read, and JSON to compare.
+
+The limits are the project's promises. Figures that a run did not measure stay in
+the file as the run before left them, each with the time that it was measured.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+LATEST = Path(__file__).resolve().parent / "results" / "latest.json"
+
+Figures = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A promise: the figure, in words, is at most this."""
+
+    meaning: str
+    at_most: float
+    unit: str = ""
+
+
+LIMITS = {
+    "call_reset_over_floor": Limit("hello: call + reset / bare KVM_RUN", 1.15, "x"),
+    "storage_over_floor": Limit("counter: call + reset / bare KVM_RUN", 3.4, "x"),
+    "reset_us": Limit("hello: reset", 2, "us"),
+    "exits_per_request": Limit("KVM_RUN per plain request", 1),
+    "boot_ms": Limit("hello: boot to ready", 10, "ms"),
+    "boot_storage_ms": Limit("counter with storage: boot to ready", 20, "ms"),
+    "clone_kib": Limit("an extra clone after 100 requests", 256, "KiB"),
+    "http_floor_over_ours": Limit("HTTP: floor server / hello", 1.25, "x"),
+    "http_floor_over_ours_counter": Limit("HTTP: floor, 3 exits / counter", 1.25, "x"),
+}
+
+
+def verdict(key: str, value: float | None) -> str:
+    """ok, over, or that it was not measured."""
+    if value is None:
+        return "not measured"
+    return "ok" if value <= LIMITS[key].at_most else "over"
+
+
+def table(figures: Figures, out: TextIO) -> None:
+    """Prints the figures beside their limits."""
+    for key, value in figures.items():
+        limit = LIMITS[key]
+        shown = "-" if value is None else f"{value:.2f}"
+        print(
+            f"{limit.meaning:<38} {shown:>9} {limit.unit:<4}"
+            f" at most {limit.at_most:<5g} {verdict(key, value):<12} {key}",
+            file=out,
+        )
+
+
+def save(figures: Figures, details: Mapping[str, Any] | None = None) -> None:
+    """Puts the figures, and what stands behind them, into bench/results/latest.json."""
+    known = _load()
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    for key, value in figures.items():
+        known["figures"][key] = _entry(key, value, now)
+    known["details"] |= details or {}
+    LATEST.parent.mkdir(exist_ok=True)
+    partial = LATEST.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps(known, indent=2) + "\n")
+    os.replace(partial, LATEST)
+
+
+def _entry(key: str, value: float | None, now: str) -> dict[str, Any]:
+    return {
+        "value": value,
+        "at_most": LIMITS[key].at_most,
+        "verdict": verdict(key, value),
+        "measured": now,
+    }
+
+
+def _load() -> dict[str, Any]:
+    """What the file holds; anything that is not ours counts as nothing."""
+    try:
+        known = json.loads(LATEST.read_text())
+        return {"figures": dict(known["figures"]), "details": dict(known["details"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"figures": {}, "details": {}}

@@ -1,0 +1,84 @@
+"""skerry run: one program, one request, without a server."""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from skerry import worker
+from skerry.config import Program as Config
+from skerry.config import defaults
+from skerry.errors import SkerryError
+from skerry.log import Log
+from skerry.message import Request, Response
+from skerry.program import Program
+
+
+def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = parsers.add_parser(
+        "run",
+        help="start one program, make one request, print the response",
+        description="Starts PROGRAM, with storage and 2 MB of shared memory in case it "
+        "uses them, makes one request and prints the response; what the program "
+        "itself prints goes to standard error. Exit status 1 if the request failed.",
+    )
+    parser.add_argument("program", type=Path, metavar="PROGRAM", help="an ELF program")
+    parser.add_argument("--url", default="/", help="path and query (default: /)")
+    parser.add_argument("--method", help="default: GET, with --data POST")
+    parser.add_argument(
+        "--data", type=read_data, metavar="TEXT|@FILE", help="the request's body"
+    )
+    parser.set_defaults(run=run)
+
+
+def read_data(text: str) -> bytes:
+    """The body that --data means: text, or @ and a file's name."""
+    if not text.startswith("@"):
+        return text.encode()
+    try:
+        return Path(text[1:]).read_bytes()
+    except OSError as error:
+        message = f"cannot read {text[1:]}: {error.strerror}"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def configure(path: Path) -> Config:
+    """Program (path) under its file's name, with everything that it may use."""
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", path.name).lstrip(".") or "program"
+    values = defaults(name, path)
+    fields = {key: getattr(values, key) for key in Config.__slots__}
+    return Config(**fields | {"storage": True, "shared_memory": 2})
+
+
+def make_request(arguments: argparse.Namespace) -> Request:
+    """What the options ask for."""
+    body: bytes = arguments.data or b""
+    url: str = arguments.url
+    if not re.fullmatch(r"/[!-~]*", url):
+        raise SkerryError(f"--url: expected a path such as /x?y=1, found {url!r}")
+    method = arguments.method or ("POST" if arguments.data is not None else "GET")
+    if not re.fullmatch(r"[A-Z]+", method):
+        raise SkerryError(f"--method: expected one such as GET, found {method!r}")
+    kind = b"application/x-www-form-urlencoded" if body else b""
+    headers = b"Host: localhost\r\n"
+    if body:
+        headers += b"Content-Type: %b\r\nContent-Length: %d\r\n" % (kind, len(body))
+    return Request(method.encode(), url.encode(), b"localhost", headers, kind, body)
+
+
+def show(response: Response) -> None:
+    out = sys.stdout.buffer
+    out.write(b"%d\r\n%b\r\n%b" % (response.status, response.head, response.body))
+    out.flush()
+
+
+def run(arguments: argparse.Namespace) -> int:
+    worker.check_machine()
+    request = make_request(arguments)
+    program = Program(configure(arguments.program), Log(sys.stderr))
+    try:
+        response = program.answer_now(request)
+    finally:
+        program.close()
+    show(response)
+    return 1 if response.status == 500 else 0

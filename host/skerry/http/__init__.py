@@ -1,0 +1,6 @@
+"""The HTTP side: bytes from a socket -> handler(Request) -> bytes to the socket."""
+
+from skerry.http.limits import Limits
+from skerry.http.server import Server, serve
+
+__all__ = ["Limits", "Server", "serve"]

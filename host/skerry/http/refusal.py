@@ -1,0 +1,18 @@
+"""A request that the HTTP side answers itself, because it breaks a rule or a limit."""
+
+from skerry.message import Response
+
+
+class Refusal(Exception):
+    """Ends the connection, after an answer with (status) that says (reason)."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        self.status = status
+        self.reason = reason
+        super().__init__(status, reason)
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.reason}"
+
+    def response(self) -> Response:
+        return Response.text(self.status, f"{self}\n")

@@ -1,0 +1,327 @@
+"""The only importer of _native: guests as Python objects.
+
+Every object is a context manager and owns one C object; close() may be called again.
+check() turns a C error into NativeError. A Vm serves one caller at a time; all else may be
+used from any thread.
+"""
+
+import enum
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from skerry._native import ffi, lib
+from skerry.errors import SkerryError
+from skerry.message import Request, Response
+
+_NS = 1_000_000_000
+_LINE = 1024
+
+
+class NativeError(SkerryError):
+    """A step of the native core failed: (step) says which, (reason) why."""
+
+    def __init__(self, step: str, reason: str, code: int) -> None:
+        super().__init__(f"{step}: {reason}")
+        self.step = step
+        self.reason = reason
+        self.code = code
+
+
+def check(code: int, error: Any) -> None:
+    """Raises what (error) says if (code) is negative."""
+    if code < 0:
+        step, text = ffi.string(error.step), ffi.string(error.text)
+        raise NativeError(step.decode(), text.decode("utf-8", "replace"), error.code)
+
+
+class Owner:
+    """Owns the C object (raw); (_close) is its closing function."""
+
+    _close: Any
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = ffi.gc(raw, self._close)
+
+    def close(self) -> None:
+        """Gives the object up; what others still use lives on."""
+        ffi.release(self.raw)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Stream(enum.IntEnum):
+    """Where a line of a program comes from."""
+
+    STDOUT = lib.SKERRY_LINE_STDOUT
+    STDERR = lib.SKERRY_LINE_STDERR
+    LOG = lib.SKERRY_LINE_LOG
+    HOST = lib.SKERRY_LINE_HOST
+
+
+class Console(Owner):
+    """The lines that a program has printed, waiting to be taken."""
+
+    _close = lib.skerry_console_close
+
+    def __init__(self) -> None:
+        super().__init__(lib.skerry_console_open())
+        self._line = ffi.new("char[]", _LINE)
+        self._kind = ffi.new("int *")
+
+    def take(self) -> list[tuple[Stream, str]]:
+        """All lines so far, oldest first."""
+        lines = []
+        while (line := self._take()) is not None:
+            lines.append(line)
+        return lines
+
+    def _take(self) -> tuple[Stream, str] | None:
+        size = lib.skerry_console_take(self.raw, self._line, _LINE, self._kind)
+        if size < 0:
+            return None
+        text = ffi.unpack(self._line, size).decode("utf-8", "replace")
+        return Stream(self._kind[0]), text
+
+
+class SharedMemory(Owner):
+    """(size) bytes, a multiple of 2 MB, that all machines of a program share."""
+
+    _close = lib.skerry_shm_close
+
+    def __init__(self, size: int) -> None:
+        out, error = ffi.new("struct skerry_shm **"), ffi.new("struct skerry_error *")
+        check(lib.skerry_shm_open(size, out, error), error)
+        super().__init__(out[0])
+
+
+@dataclass(frozen=True, slots=True)
+class BootOptions:
+    """How a program is started. Sizes in bytes, times in seconds."""
+
+    name: str
+    elf: bytes
+    argv: Sequence[str]
+    environment: Sequence[str]
+    max_memory: int
+    max_request_memory: int
+    max_boot_time: float
+    is_storage: bool = False
+
+
+class Snapshot(Owner):
+    """A program that has started, frozen where it waits for requests."""
+
+    _close = lib.skerry_snapshot_close
+
+    @property
+    def unknown_syscalls(self) -> int:
+        """Calls of system calls that skerry does not have."""
+        return int(lib.skerry_unknown_syscalls(self.raw))
+
+    @property
+    def body_limit(self) -> int:
+        """Bytes of the largest request body that the program can take."""
+        return int(lib.skerry_body_limit(self.raw))
+
+
+class Storage(Owner):
+    """The storage VM made from a frozen storage program."""
+
+    _close = lib.skerry_storage_close
+
+    def __init__(
+        self, snapshot: Snapshot, console: Console, max_storage_time: float
+    ) -> None:
+        out, error = ffi.new("struct skerry_storage **"), _error()
+        limit = int(max_storage_time * _NS)
+        check(
+            lib.skerry_storage_open(snapshot.raw, limit, console.raw, out, error), error
+        )
+        super().__init__(out[0])
+
+
+def _error() -> Any:
+    return ffi.new("struct skerry_error *")
+
+
+def _strings(values: Sequence[str]) -> tuple[Any, list[Any]]:
+    """A C array of (values), and what keeps them alive."""
+    held = [ffi.new("char[]", value.encode()) for value in values]
+    return ffi.new("char *[]", held), held
+
+
+def boot(
+    options: BootOptions,
+    console: Console,
+    shared: SharedMemory | None = None,
+    storage: Storage | None = None,
+) -> Snapshot:
+    """Runs a program until it waits for requests, and freezes it."""
+    name = ffi.new("char[]", options.name.encode())
+    argv, argv_held = _strings(options.argv)
+    envp, envp_held = _strings(options.environment)
+    raw = ffi.new("struct skerry_boot_options *")
+    raw.name, raw.argv, raw.argc = name, argv, len(argv_held)
+    raw.envp, raw.envc = envp, len(envp_held)
+    raw.elf, raw.elf_len = ffi.from_buffer("uint8_t[]", options.elf), len(options.elf)
+    raw.is_storage = options.is_storage
+    raw.max_memory = options.max_memory
+    raw.max_request_memory = options.max_request_memory
+    raw.boot_ns = int(options.max_boot_time * _NS)
+    raw.shm = shared.raw if shared else ffi.NULL
+    raw.storage = storage.raw if storage else ffi.NULL
+    out, error = ffi.new("struct skerry_snapshot **"), _error()
+    check(lib.skerry_boot(raw, console.raw, out, error), error)
+    return Snapshot(out[0])
+
+
+_REPLY = struct.Struct("iIQQ")  # the head of struct skerry_reply
+_FAILED = int(lib.SKERRY_FAILED)
+_DISCARD = int(lib.SKERRY_DISCARD)
+_LARGE = int(lib.SKERRY_LARGE)
+_LINES = int(lib.SKERRY_LINES)
+_HAS_TYPE = int(lib.SKERRY_HAS_TYPE)
+_HAS_SERVER = int(lib.SKERRY_HAS_SERVER)
+_HAS_DATE = int(lib.SKERRY_HAS_DATE)
+
+
+class Vm(Owner):
+    """A clone that answers one request at a time: serve(), response(), then reset() or,
+    when the response says so, close().
+
+    A request may take (limit) seconds; serve() returns early after (inline) seconds if
+    that is not 0.
+    """
+
+    _close = lib.skerry_vm_close
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        console: Console,
+        limit: float,
+        inline: float = 0.0,
+        storage: Storage | None = None,
+    ) -> None:
+        out, error = ffi.new("struct skerry_vm **"), _error()
+        limits = ffi.new("struct skerry_limits *")
+        limits.request_ns, limits.inline_ns = int(limit * _NS), int(inline * _NS)
+        raw_storage = storage.raw if storage else ffi.NULL
+        code = lib.skerry_vm_open(
+            snapshot.raw, raw_storage, limits, console.raw, out, error
+        )
+        check(code, error)
+        super().__init__(out[0])
+        self._reply = ffi.new("struct skerry_reply *")
+        self._reply_bytes = ffi.buffer(self._reply)
+        self._out = ffi.buffer(lib.skerry_vm_out(self.raw), lib.SKERRY_OUT_SIZE)
+        self._request: Request | None = None
+        self.discard = False  # close this clone, do not reset it
+        self.failed = False  # the last request failed
+        self.has_lines = False  # the console has lines
+
+    def serve(self, request: Request) -> bool:
+        """Runs (request). True: response() has the answer. False: it runs longer than
+        the inline time; resume() goes on."""
+        self._request = request
+        method, target, headers = request.method, request.target, request.headers
+        kind, body = request.content_type, request.body
+        done: int = lib.skerry_serve(
+            self.raw,
+            method,
+            len(method),
+            target,
+            len(target),
+            headers,
+            len(headers),
+            kind,
+            len(kind),
+            body,
+            len(body),
+            self._reply,
+        )
+        return done == 0
+
+    def resume(self) -> None:
+        """Carries a request on to its end; may take up to its limit."""
+        lib.skerry_resume(self.raw, self._reply)
+
+    def response(self) -> Response:
+        """The answer; take it before the reset."""
+        status, flags, head_len, body_len = _REPLY.unpack_from(self._reply_bytes)
+        self.discard = bool(flags & _DISCARD)
+        self.failed = bool(flags & _FAILED)
+        self.has_lines = bool(flags & _LINES)
+        if flags & _LARGE:
+            head = ffi.buffer(self._reply.head, head_len)[:]
+            body = ffi.buffer(self._reply.body, body_len)[:]
+        else:
+            head = self._out[0:head_len]
+            body = self._out[head_len : head_len + body_len]
+        return Response(
+            status,
+            head,
+            body,
+            bool(flags & _HAS_TYPE),
+            bool(flags & _HAS_SERVER),
+            bool(flags & _HAS_DATE),
+        )
+
+    @property
+    def reason(self) -> str:
+        """Why the last request failed, or ""."""
+        text: bytes = ffi.string(self._reply.reason)
+        return text.decode("utf-8", "replace")
+
+    @property
+    def exits(self) -> tuple[int, int]:
+        """KVM_RUN calls of the last request: all, and those of the storage VM."""
+        return self._reply.exits, self._reply.storage_runs
+
+    def reset(self) -> int:
+        """Puts the clone back to the frozen state. Returns the number of pages that took,
+        or -errno: then the clone cannot be used again."""
+        pages: int = lib.skerry_reset(self.raw)
+        return pages
+
+    def differing_pages(self) -> int:
+        """Pages that are not as frozen, found by looking at all of them. Slow."""
+        return int(lib.skerry_differing_pages(self.raw))
+
+
+@dataclass(frozen=True, slots=True)
+class KvmFacts:
+    """What this machine's KVM does. See skerry.h."""
+
+    ring0_stub: bool
+    reset_holds: bool
+    xcr0: int
+    dirty_ring: int
+    sync_regs: int
+    exit_ns: int
+
+
+def probe() -> KvmFacts:
+    """Runs a guest to find out; the first call takes some milliseconds."""
+    facts, error = ffi.new("struct skerry_kvm_facts *"), _error()
+    check(lib.skerry_probe(facts, error), error)
+    return KvmFacts(
+        ring0_stub=bool(facts.ring0_stub),
+        reset_holds=bool(facts.reset_holds),
+        xcr0=facts.xcr0,
+        dirty_ring=facts.dirty_ring,
+        sync_regs=facts.sync_regs,
+        exit_ns=facts.exit_ns,
+    )

@@ -1,0 +1,160 @@
+/* skerry.h: what the native core gives to Python. Read by C and, after the line
+ * "cffi reads from here", by cffi (host/skerry/native_build.py).
+ *
+ * Sizes are in bytes and times in nanoseconds unless a name says otherwise. Functions
+ * that can fail return 0 or a positive outcome, or -errno with (err) filled in. Objects
+ * are counted: every _open or _boot is undone by its _close, in any order, and a _close
+ * takes NULL. A vm serves one caller at a time, from any thread; everything else may
+ * be shared by threads. */
+#ifndef SKERRY_H
+#define SKERRY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* cffi reads from here */
+
+/* What went wrong: (code) is an errno value; (step) is where, (text) why. */
+struct skerry_error {
+    int code;
+    char step[64];
+    char text[448];
+};
+
+/* How this machine's KVM behaves; found by running a guest. */
+struct skerry_kvm_facts {
+    int api_version; /* 12 */
+    int ring0_stub;  /* 1: syscall enters ring 0 (hardware); 0: it stays in ring 3 */
+    int reset_holds; /* 1: a reset machine showed nothing of its last request */
+    uint64_t xcr0;   /* register state that guests may use */
+    uint32_t dirty_ring; /* largest dirty ring, bytes */
+    uint32_t sync_regs;  /* KVM_CAP_SYNC_REGS */
+    uint32_t exit_ns;    /* median round trip of KVM_RUN */
+    char missing[256];   /* names of what skerry needs and this KVM lacks, or "" */
+};
+
+/* Opens /dev/kvm, once a process, and probes it. Any thread. */
+int skerry_probe(struct skerry_kvm_facts *facts, struct skerry_error *err);
+
+struct skerry_shm;
+struct skerry_snapshot;
+struct skerry_storage;
+struct skerry_vm;
+
+/* Shared memory of one program: (bytes) is a multiple of 2 MB. */
+int skerry_shm_open(uint64_t bytes, struct skerry_shm **out, struct skerry_error *err);
+void skerry_shm_close(struct skerry_shm *shm);
+
+/* How a program is started. Strings and arrays are copied during the call. */
+struct skerry_boot_options {
+    const char *name;
+    const uint8_t *elf;
+    size_t elf_len;
+    const char *const *argv; /* (argc) strings */
+    uint32_t argc;
+    const char *const *envp; /* (envc) strings, "KEY=VALUE" */
+    uint32_t envc;
+    uint32_t is_storage;
+    uint64_t max_memory;            /* multiple of 4096 */
+    uint64_t max_request_memory;    /* pages one request may write, in bytes */
+    uint64_t boot_ns;               /* limit of start-up */
+    struct skerry_shm *shm;         /* or NULL */
+    struct skerry_storage *storage; /* its storage VM, which is ready; or NULL */
+};
+
+/* Runs the program until it waits for requests, and freezes it. What it printed is
+ * taken with skerry_console_take from (*console), also when it failed. */
+struct skerry_console;
+int skerry_boot(const struct skerry_boot_options *options,
+                struct skerry_console *console, struct skerry_snapshot **out,
+                struct skerry_error *err);
+void skerry_snapshot_close(struct skerry_snapshot *snapshot);
+
+/* Calls of system calls that skerry does not have, by all clones, so far. */
+uint64_t skerry_unknown_syscalls(const struct skerry_snapshot *snapshot);
+
+/* Lines that programs print: a bounded queue. Take copies one line into (dst), and
+ * returns its length and kind, or -1 when there is none. A line is at most 1024 bytes;
+ * longer ones come in pieces. What no longer fits is dropped and counted in a line. */
+enum {
+    SKERRY_LINE_STDOUT = 1,
+    SKERRY_LINE_STDERR = 2,
+    SKERRY_LINE_LOG = 3,
+    SKERRY_LINE_HOST = 4
+};
+struct skerry_console *skerry_console_open(void);
+void skerry_console_close(struct skerry_console *console);
+int skerry_console_take(struct skerry_console *console, char *dst, size_t size,
+                        int *kind);
+
+/* The storage VM of a program, from a frozen storage program. (call_ns) limits a call.
+ */
+int skerry_storage_open(struct skerry_snapshot *snapshot, uint64_t call_ns,
+                        struct skerry_console *console, struct skerry_storage **out,
+                        struct skerry_error *err);
+void skerry_storage_close(struct skerry_storage *storage);
+
+/* How long a clone may take, ns. */
+struct skerry_limits {
+    uint64_t request_ns;
+    uint64_t
+        inline_ns; /* skerry_serve returns SKERRY_BUSY after about this; 0 = never */
+};
+
+/* A clone that answers requests. (storage) may be NULL. */
+int skerry_vm_open(struct skerry_snapshot *snapshot, struct skerry_storage *storage,
+                   const struct skerry_limits *limits, struct skerry_console *console,
+                   struct skerry_vm **out, struct skerry_error *err);
+void skerry_vm_close(struct skerry_vm *vm);
+
+/* What the program answered; (head) is complete header lines. Pointers are good until
+ * the next call with this vm. Unless SKERRY_LARGE is set, head and body lie one behind
+ * the other in skerry_vm_out. The first four fields have fixed places: Python reads
+ * them in one go. */
+struct skerry_reply {
+    int32_t status; /* 200..599; 500 when the request failed */
+    uint32_t flags; /* SKERRY_HAS_* and the like */
+    uint64_t head_len, body_len;
+    const char *head, *body;
+    const char *reason;    /* why it failed, or "" */
+    uint32_t exits;        /* KVM_RUN calls of this request, storage included */
+    uint32_t storage_runs; /* of these, in the storage VM */
+};
+enum {
+    SKERRY_HAS_DATE = 1,
+    SKERRY_HAS_SERVER = 2,
+    SKERRY_HAS_TYPE = 4,
+    SKERRY_FAILED = 16,  /* the request failed, even if on_error has answered */
+    SKERRY_DISCARD = 32, /* the clone must be closed, not reset */
+    SKERRY_LARGE = 64,   /* head and body do not fit into skerry_vm_out */
+    SKERRY_LINES = 128,  /* the console has lines */
+};
+enum { SKERRY_DONE = 0, SKERRY_BUSY = 1 };
+enum { SKERRY_OUT_SIZE = 65536 };
+
+/* Where small answers are: SKERRY_OUT_SIZE bytes, as long as the vm lives. */
+const char *skerry_vm_out(const struct skerry_vm *vm);
+
+/* Serves a request: returns SKERRY_DONE with (*reply), or SKERRY_BUSY when it runs on:
+ * then skerry_resume, on a thread that may wait, carries it to its end. (headers) is
+ * lines "Name: value\r\n". Strings must live until SKERRY_DONE; they are arguments, not
+ * a struct, because cffi hands over bytes without a copy only so. */
+int skerry_serve(struct skerry_vm *vm, const char *method, size_t method_len,
+                 const char *url, size_t url_len, const char *headers,
+                 size_t headers_len, const char *content_type, size_t content_type_len,
+                 const char *body, size_t body_len, struct skerry_reply *reply);
+int skerry_resume(struct skerry_vm *vm, struct skerry_reply *reply);
+
+/* Puts the clone back to the frozen state. Call it once after each reply without
+ * SKERRY_DISCARD. Returns the number of pages put back, or -errno: then close the
+ * clone. */
+int skerry_reset(struct skerry_vm *vm);
+
+/* Largest request body that fits into the program's inbox. */
+uint64_t skerry_body_limit(const struct skerry_snapshot *snapshot);
+
+/* Pages that differ from the frozen image, found by comparing all of it: an oracle for
+ * tests, slow. */
+uint64_t skerry_differing_pages(const struct skerry_vm *vm);
+
+#endif

@@ -1,0 +1,155 @@
+/* boot.c: from a program file to a frozen machine (skerry_boot in skerry.h). */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "image.h"
+#include "memory.h"
+#include "paging.h"
+#include "request.h"
+#include "run.h"
+#include "snapshot.h"
+#include "stack.h"
+#include "storage.h"
+#include "stubs.h"
+
+#define START_UP "start-up"
+
+/* A machine that boots, with what lives only so long. */
+struct boot {
+    struct machine machine;
+    struct process process;
+    struct program_facts facts;
+    struct program_counters counters;
+    struct image image;
+    int fd;
+};
+
+static int describe(struct boot *b, const struct skerry_boot_options *o,
+                    struct skerry_error *err)
+{
+    uint64_t shm = o->shm ? o->shm->size : 0;
+    snprintf(b->facts.name, sizeof(b->facts.name), "%s", o->name);
+    b->facts.is_storage = !!o->is_storage;
+    b->facts.max_memory = o->max_memory;
+    b->facts.max_request_memory = o->max_request_memory;
+    if (layout_make(&b->machine.mem.layout, o->max_memory, shm) < 0)
+        return skerry_refuse(err, EINVAL, "max_memory", "expected 8 MB to 4 GB");
+    return image_parse(&b->image, o->elf, o->elf_len, b->machine.mem.layout.program,
+                       err);
+}
+
+static int make_memory(struct boot *b, const struct skerry_boot_options *o,
+                       struct skerry_error *err)
+{
+    struct guestmem *mem = &b->machine.mem;
+    b->fd = memory_create(b->facts.name, mem->layout.slot_size, err);
+    if (b->fd < 0)
+        return b->fd;
+    mem->shm = o->shm ? o->shm->at : NULL;
+    return memory_map(b->fd, mem->layout.slot_size, MAP_LIVE, &mem->base, err);
+}
+
+static int fill_memory(struct boot *b, const struct skerry_boot_options *o,
+                       const struct kvm *kvm, int64_t *rsp, struct skerry_error *err)
+{
+    struct guestmem *mem = &b->machine.mem;
+    paging_build(mem->base, &mem->layout);
+    stubs_install(mem->base, kvm->ring0_stub);
+    if (!kvm->ring0_stub)
+        paging_protect(mem->base, &mem->layout, SYSCALL_STUB_ADDR, PAGE_SIZE,
+                       ACCESS_READ | ACCESS_EXECUTE, 0);
+    image_load(&b->image, o->elf, mem->base, &mem->layout);
+    process_init(&b->process, b->image.end, mem->layout.program.end);
+    request_describe(&b->machine);
+    *rsp = stack_build(mem, &b->image, o);
+    if (*rsp < 0)
+        return skerry_refuse(err, E2BIG, "arguments",
+                             "arguments and environment are too long");
+    return 0;
+}
+
+static int prepare(struct boot *b, const struct skerry_boot_options *o,
+                   struct skerry_error *err)
+{
+    struct machine *m = &b->machine;
+    int64_t rsp = 0;
+    struct kvm *kvm = kvm_get(err);
+    int ret = kvm ? describe(b, o, err) : -ENODEV;
+    if (ret == 0)
+        ret = make_memory(b, o, err);
+    if (ret == 0)
+        ret = fill_memory(b, o, kvm, &rsp, err);
+    if (ret == 0)
+        ret = vm_open(&m->vm, kvm, &m->mem, 0, err);
+    if (ret < 0)
+        return ret;
+    watch_add(&m->watch, m->vm.run);
+    vcpu_start(&m->vm, b->image.entry, (uint64_t)rsp);
+    return 0;
+}
+
+static int explain(struct machine *m, const struct skerry_boot_options *o,
+                   struct skerry_error *err)
+{
+    if (clock_now() >= m->deadline)
+        return skerry_refuse(err, ETIMEDOUT, START_UP,
+                             "main did not reach wait_for_requests() within %.3g s",
+                             (double)o->boot_ns / 1e9);
+    if (strncmp(m->reason, "exited", 6) == 0)
+        return skerry_refuse(err, EPROTO, START_UP,
+                             "main ended (%s) without wait_for_requests()", m->reason);
+    return skerry_refuse(err, EPROTO, START_UP, "%s", m->reason);
+}
+
+static int start_up(struct boot *b, const struct skerry_boot_options *o,
+                    struct skerry_error *err)
+{
+    struct machine *m = &b->machine;
+    enum stop stop;
+    m->booting = 1;
+    m->deadline = clock_now() + o->boot_ns;
+    while ((stop = machine_run(m, 0)) == STOP_STORAGE) {
+        storage_answer(o->storage, m);
+        if (m->reason[0])
+            return explain(m, o, err);
+    }
+    console_flush(m->console);
+    if (stop == STOP_WAITING)
+        return 0;
+    return explain(m, o, err);
+}
+
+static void wire(struct boot *b, struct skerry_console *console)
+{
+    struct machine *m = &b->machine;
+    b->fd = -1;
+    m->vm.fd = m->vm.vcpu_fd = -1;
+    m->process = &b->process;
+    m->facts = &b->facts;
+    m->counters = &b->counters;
+    m->console = console_share(console);
+}
+
+int skerry_boot(const struct skerry_boot_options *o, struct skerry_console *console,
+                struct skerry_snapshot **out, struct skerry_error *err)
+{
+    struct boot *b = calloc(1, sizeof(*b));
+    if (!b)
+        return skerry_fail(err, "boot");
+    wire(b, console);
+    int ret = prepare(b, o, err);
+    if (ret == 0)
+        ret = start_up(b, o, err);
+    if (ret == 0) {
+        ret = snapshot_freeze(&b->machine, b->fd, o->shm, out, err);
+    } else {
+        machine_close(&b->machine);
+        if (b->fd >= 0)
+            close(b->fd);
+    }
+    free(b);
+    return ret;
+}

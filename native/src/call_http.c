@@ -1,0 +1,227 @@
+/* call_http.c: host calls about the request and its response. */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "hostcall.h"
+
+#define REQUEST_SIDE 0
+#define RESPONSE_SIDE 1
+
+/* HTTP calls need a request: storage functions and start-up have none. */
+static int no_request(struct machine *m, const char *what)
+{
+    if (m->exchange.request)
+        return 0;
+    machine_fail(m, "%s outside of a request", what);
+    return 1;
+}
+
+/* The program's own view of the request headers is old from now on. */
+static void mark_changed(struct machine *m)
+{
+    machine_exchange(m)->request_changed = 1;
+    guest_note(&m->mem, KVM_API_EXCHANGE_ADDRESS, 1);
+}
+
+/* Splits "Name: value\r\n" lines into (f), as they came; what is over its limits is
+ * left out. */
+static void split_lines(struct fields *f, const char *at, size_t len)
+{
+    const char *end = at + len, *eol;
+    for (; at < end && (eol = memchr(at, '\r', (size_t)(end - at))); at = eol + 2) {
+        const char *colon = memchr(at, ':', (size_t)(eol - at));
+        if (colon)
+            fields_receive(f, at, (uint32_t)(eol - at), (uint32_t)(colon - at));
+    }
+}
+
+static struct fields *side(struct machine *m, uint64_t where)
+{
+    struct exchange *x = &m->exchange;
+    if (where == RESPONSE_SIDE)
+        return &x->answered;
+    if (where != REQUEST_SIDE) {
+        machine_fail(m, "headers of side %lu: expected 0 (request) or 1 (response)",
+                     (unsigned long)where);
+        return NULL;
+    }
+    if (!x->sent_ready)
+        split_lines(&x->sent, x->request->headers, x->request->headers_len);
+    x->sent_ready = 1;
+    return &x->sent;
+}
+
+static long change(struct machine *m, uint32_t op, uint64_t where, const char *text,
+                   uint64_t len)
+{
+    struct fields *f = side(m, where);
+    if (!f)
+        return -EPROTO;
+    if (op == KVM_API_HTTP_SET && len == 0)
+        return 0;
+    if (len > FIELD_MAX)
+        return machine_fail(m, "header of %lu bytes", (unsigned long)len);
+    int ret = op == KVM_API_HTTP_SET ? fields_set(f, text, (uint32_t)len)
+                                     : fields_append(f, text, (uint32_t)len);
+    if (ret < 0)
+        return machine_fail(m, "%s header",
+                            ret == -EINVAL ? "malformed" : "too many or large");
+    if (where == REQUEST_SIDE)
+        mark_changed(m);
+    return (long)len;
+}
+
+static int apply(struct machine *m, const uint8_t *data, uint32_t len)
+{
+    struct kvm_api_header_op op;
+    for (uint32_t at = 0; at < len; at += (uint32_t)(sizeof(op) + op.len + 7) & ~7u) {
+        if (len - at < sizeof(op))
+            return machine_fail(m, "gathered headers are cut off");
+        memcpy(&op, data + at, sizeof(op));
+        if (op.len > len - at - sizeof(op))
+            return machine_fail(m, "gathered headers are cut off");
+        const char *text = (const char *)data + at + sizeof(op);
+        if (op.op != KVM_API_HTTP_APPEND && op.op != KVM_API_HTTP_SET)
+            return machine_fail(m, "gathered header operation 0x%x", op.op);
+        if (change(m, op.op, op.where, text, op.len) < 0)
+            return -EPROTO;
+    }
+    return 0;
+}
+
+int hostcall_gathered(struct machine *m)
+{
+    struct kvm_api_exchange *page = machine_exchange(m);
+    uint32_t len = page->data_len;
+    if (len == 0)
+        return 0;
+    if (len > KVM_API_EXCHANGE_DATA)
+        return machine_fail(m, "gathered headers are too long");
+    page->data_len = 0;
+    guest_note(&m->mem, KVM_API_EXCHANGE_ADDRESS, 1);
+    return apply(m, page->data, len);
+}
+
+static long change_by_number(struct host_call *c, uint32_t op)
+{
+    struct machine *m = c->m;
+    if (no_request(m, "http_set or http_append") || hostcall_gathered(m) < 0)
+        return -EPROTO;
+    const uint8_t *text = guest_view(&m->mem, c->arg[1], c->arg[2]);
+    if (!text)
+        return machine_fail(m, "header: unreadable text");
+    return change(m, op, c->arg[0], (const char *)text, c->arg[2]);
+}
+
+long call_append(struct host_call *c)
+{
+    return change_by_number(c, KVM_API_HTTP_APPEND);
+}
+
+long call_set(struct host_call *c)
+{
+    return change_by_number(c, KVM_API_HTTP_SET);
+}
+
+/* Gives (len) bytes to a guest that has room for (room) at (addr), NULL to ask for the
+ * length. Returns the length, or 0 when it does not fit. */
+static long give(struct machine *m, const char *text, uint64_t len, uint64_t addr,
+                 uint64_t room)
+{
+    if (addr == 0)
+        return (long)len;
+    if (len > room)
+        return 0;
+    if (guest_write(&m->mem, addr, text, len) < 0)
+        return machine_fail(m, "unwritable memory for a header");
+    return (long)len;
+}
+
+long call_find(struct host_call *c)
+{
+    struct machine *m = c->m;
+    if (no_request(m, "http_find") || hostcall_gathered(m) < 0)
+        return -EPROTO;
+    const uint8_t *name = guest_view(&m->mem, c->arg[1], c->arg[2]);
+    if (!name)
+        return machine_fail(m, "http_find: unreadable name");
+    struct fields *f = side(m, c->arg[0]);
+    if (!f || c->arg[2] > FIELD_MAX)
+        return 0;
+    const struct field *e = fields_find(f, (const char *)name, (uint32_t)c->arg[2]);
+    return e ? give(m, f->text + e->at, e->len, c->arg[3], c->arg[4]) : 0;
+}
+
+long call_method(struct host_call *c)
+{
+    const struct request *r = c->m->exchange.request;
+    if (no_request(c->m, "http_method"))
+        return -EPROTO;
+    return give(c->m, r->method, r->method_len, c->arg[0], c->arg[1]);
+}
+
+static int take_type(struct machine *m, uint64_t addr, uint64_t len)
+{
+    struct exchange *x = &m->exchange;
+    if (len >= sizeof(x->content_type))
+        return machine_fail(m, "response: content type of %lu bytes",
+                            (unsigned long)len);
+    if (guest_read(&m->mem, addr, x->content_type, len) < 0)
+        return machine_fail(m, "response: unreadable content type");
+    if (!field_value_ok(x->content_type, (uint32_t)len))
+        return machine_fail(m, "response: control characters in the content type");
+    x->content_type_len = (uint32_t)len;
+    return 0;
+}
+
+static int take_extra_field(struct machine *m, uint64_t addr)
+{
+    struct guest_buffer header;
+    if (guest_read(&m->mem, addr, &header, sizeof(header)) < 0)
+        return machine_fail(m, "response: unreadable extra headers");
+    const uint8_t *text = guest_view(&m->mem, header.addr, header.len);
+    if (!text)
+        return machine_fail(m, "response: unreadable extra header");
+    return (int)change(m, KVM_API_HTTP_APPEND, RESPONSE_SIDE, (const char *)text,
+                       header.len);
+}
+
+static int take_extra(struct machine *m, uint64_t addr)
+{
+    struct BackendResponseExtra extra;
+    if (addr == 0)
+        return 0;
+    if (guest_read(&m->mem, addr, &extra, sizeof(extra)) < 0)
+        return machine_fail(m, "response: unreadable extra");
+    if (extra.num_headers > KVM_API_MAX_EXTRA_HEADERS)
+        return machine_fail(m, "response: %u extra headers", extra.num_headers);
+    for (uint32_t i = 0; i < extra.num_headers; i++) {
+        uint64_t at =
+            (uint64_t)(uintptr_t)extra.headers + i * sizeof(struct guest_buffer);
+        if (take_extra_field(m, at) < 0)
+            return -EPROTO;
+    }
+    return 0;
+}
+
+/* (status, type, type length, body, body length, extra) */
+long call_response(struct host_call *c)
+{
+    struct machine *m = c->m;
+    struct exchange *x = &m->exchange;
+    int16_t status = (int16_t)c->arg[0];
+    if (no_request(m, "backend_response") || hostcall_gathered(m) < 0)
+        return -EPROTO;
+    if (status < KVM_API_MIN_STATUS || status > KVM_API_MAX_STATUS)
+        return machine_fail(m, "response: status %d", status);
+    x->body_len = c->arg[4];
+    x->body = guest_view(&m->mem, c->arg[3], x->body_len);
+    if (!x->body)
+        return machine_fail(m, "response: unreadable body");
+    if (take_type(m, c->arg[1], c->arg[2]) < 0 || take_extra(m, c->arg[5]) < 0)
+        return -EPROTO;
+    x->status = status;
+    c->stop = STOP_ANSWERED;
+    return 0;
+}

@@ -1,0 +1,62 @@
+/* call_storage.c: host calls about storage, on both sides. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hostcall.h"
+
+#define CLEAN_UP_NS                                                                    \
+    1000000000UL /* after storage_return the function may go on so long */
+
+/* Answered by whoever runs this machine: storage is a level above. */
+long call_storage(struct host_call *c)
+{
+    if (c->m->facts->is_storage)
+        return -1;
+    c->stop = STOP_STORAGE;
+    return 0;
+}
+
+static long take_result(struct machine *m, uint64_t addr, uint64_t len)
+{
+    const uint8_t *src = guest_view(&m->mem, addr, len);
+    if (!m->facts->is_storage || m->booting)
+        return machine_fail(m, "storage_return outside of a storage call");
+    if (!src)
+        return machine_fail(m, "storage_return: unreadable result");
+    free(m->result.data);
+    m->result =
+        (struct storage_result){.ready = 1, .len = len, .data = malloc(len + 1)};
+    if (!m->result.data)
+        return machine_fail(m, "out of memory for a storage result");
+    memcpy(m->result.data, src, len);
+    return 0;
+}
+
+long call_storage_return(struct host_call *c)
+{
+    struct machine *m = c->m;
+    if (take_result(m, c->arg[0], c->arg[1]) < 0)
+        return -EPROTO;
+    uint64_t end = clock_now() + CLEAN_UP_NS;
+    if (end < m->deadline)
+        m->deadline = end;
+    watch_begin(&m->watch, m->deadline);
+    return 0;
+}
+
+long call_storage_noreturn(struct host_call *c)
+{
+    if (take_result(c->m, c->arg[0], c->arg[1]) < 0)
+        return -EPROTO;
+    c->stop = STOP_RETURNED;
+    return 0;
+}
+
+long call_returned(struct host_call *c)
+{
+    if (c->m->booting)
+        return machine_fail(c->m, "made the trampoline's call");
+    c->stop = STOP_RETURNED;
+    return 0;
+}

@@ -1,0 +1,51 @@
+/* guestmem.h: THE door to guest memory. The guest is a stranger: an address from it
+ * goes through here, or it is not used.
+ *
+ * A guest pointer is allowed what the page tables allow ring 3: nobody reads or writes
+ * through the host what he could not read or write himself. Ranges may lie in slot 0 or
+ * in shared memory; both are contiguous for the host. Writes note their pages, because
+ * KVM does not see them. */
+#ifndef SKERRY_GUESTMEM_H
+#define SKERRY_GUESTMEM_H
+
+#include <stddef.h>
+
+#include "dirty.h"
+#include "layout.h"
+
+struct guestmem {
+    uint8_t *base; /* slot 0 */
+    uint8_t *shm;  /* slot 1, or NULL */
+    struct layout layout;
+    struct dirty *dirty; /* or NULL: nothing is put back */
+};
+
+/* A guest's buffer; the same layout as struct virtbuffer. */
+struct guest_buffer {
+    uint64_t addr, len;
+};
+
+/* Host pointer to (len) bytes at guest address (addr) that ring 3 may read, or NULL.
+ * Shared memory behind it can change at any time: copy before checking. */
+const uint8_t *guest_view(const struct guestmem *gm, uint64_t addr, uint64_t len);
+
+/* Host pointer to (len) bytes that ring 3 may write, noted as written; or NULL. */
+uint8_t *guest_window(struct guestmem *gm, uint64_t addr, uint64_t len);
+
+/* Copies between guest and host. Return 0, or -EFAULT with nothing copied. */
+int guest_read(const struct guestmem *gm, uint64_t addr, void *dst, uint64_t len);
+int guest_write(struct guestmem *gm, uint64_t addr, const void *src, uint64_t len);
+int guest_zero(struct guestmem *gm, uint64_t addr, uint64_t len);
+
+/* Copies the NUL-terminated string at (addr) into (dst). Returns its length, -EFAULT,
+ * or -ENAMETOOLONG when it does not fit into (size) bytes with its NUL. */
+long guest_string(const struct guestmem *gm, uint64_t addr, char *dst, size_t size);
+
+/* Tells if ring 3 may execute the instruction at (addr). */
+int guest_executable(const struct guestmem *gm, uint64_t addr);
+
+/* Notes pages of the host's own writes to slot 0 that do not come from a guest pointer.
+ */
+void guest_note(struct guestmem *gm, uint64_t addr, uint64_t len);
+
+#endif

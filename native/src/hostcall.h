@@ -1,0 +1,32 @@
+/* hostcall.h: the guest API, call by call, from one table. */
+#ifndef SKERRY_HOSTCALL_H
+#define SKERRY_HOSTCALL_H
+
+#include "run.h"
+
+#define GO_ON (-1) /* not a stop: enter the guest again */
+
+/* A host call: arguments in, results out. */
+struct host_call {
+    struct machine *m;
+    uint64_t arg[6];
+    uint64_t rdx; /* second word of the result; starts as what it was */
+    int stop;     /* GO_ON, or an enum stop that a handler has chosen */
+};
+
+/* Answers the host call that (m) has just made. Returns GO_ON or an enum stop. */
+int hostcall(struct machine *m);
+
+/* Applies the header operations that the program has gathered in its exchange page.
+ * 0, or -EPROTO when one of them fails the request. */
+int hostcall_gathered(struct machine *m);
+
+/* Handlers: they return rax. */
+typedef long hostcall_handler(struct host_call *c);
+hostcall_handler call_register, call_wait, call_allow, call_is_storage, call_shm;
+hostcall_handler call_log, call_meminfo, call_zero;
+hostcall_handler call_response, call_append, call_set, call_find, call_method;
+hostcall_handler call_storage, call_storage_return, call_storage_noreturn,
+    call_returned;
+
+#endif

@@ -1,0 +1,22 @@
+/* machine.c: see machine.h. */
+#include "machine.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+int machine_fail(struct machine *m, const char *fmt, ...)
+{
+    if (!m->reason[0]) {
+        va_list args;
+        va_start(args, fmt);
+        vsnprintf(m->reason, sizeof(m->reason), fmt, args);
+        va_end(args);
+    }
+    return -EPROTO;
+}
+
+struct kvm_api_exchange *machine_exchange(struct machine *m)
+{
+    return (struct kvm_api_exchange *)(void *)(m->mem.base + KVM_API_EXCHANGE_ADDRESS);
+}

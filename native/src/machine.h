@@ -1,0 +1,93 @@
+/* machine.h: one guest: its memory, its vCPU, and what the host knows of its program.
+ *
+ * A machine boots a program, or is a clone that serves, or is a storage VM. */
+#ifndef SKERRY_MACHINE_H
+#define SKERRY_MACHINE_H
+
+#include "abi.h"
+#include "console.h"
+#include "fields.h"
+#include "guestmem.h"
+#include "process.h"
+#include "vcpu.h"
+#include "watchdog.h"
+
+#define CALLBACKS 8 /* register_func's idx is 1..7 */
+#define ALLOW_MAX 256
+#define REASON_SIZE 256
+#define SYSCALL_NUMBERS 512
+
+enum callback { ON_GET = 1, ON_POST = 2, ON_REQUEST = 3, ON_ERROR = 5 };
+
+/* What a program has told during start-up; does not change after. */
+struct program_facts {
+    char name[64];
+    int is_storage;
+    uint64_t max_memory, max_request_memory;
+    uint64_t callback[CALLBACKS]; /* functions in the guest, 0 = none */
+    uint64_t allow[ALLOW_MAX];    /* storage functions that may be called */
+    uint32_t allow_count;
+    uint64_t fs_base, gs_base; /* at the wait */
+};
+
+/* Counted over all machines of a program. */
+struct program_counters {
+    uint64_t unknown_syscalls;
+    uint64_t logged[SYSCALL_NUMBERS / 64]; /* bit n: system call n has been logged */
+    uint64_t logged_calls;                 /* unknown host calls so far */
+};
+
+/* A request as it came. */
+struct request {
+    const char *method, *url, *headers, *content_type, *body;
+    size_t method_len, url_len, headers_len, content_type_len, body_len;
+};
+
+/* What the request that is being served has given and got. */
+struct exchange {
+    const struct request *request; /* valid while it is served */
+    struct fields sent;            /* request headers as the program changed them */
+    int sent_ready;
+    struct fields answered; /* response headers */
+    int status;             /* 0 = no response yet */
+    char content_type[4096];
+    uint32_t content_type_len;
+    const uint8_t *body; /* in guest memory */
+    uint64_t body_len;
+};
+
+/* What a storage function has returned. */
+struct storage_result {
+    int ready;
+    uint8_t *data; /* malloc'ed, or NULL */
+    uint64_t len;
+};
+
+struct machine {
+    struct guestmem mem;
+    struct dirty dirty;
+    struct vm vm;
+    struct watch watch;
+    struct process *process; /* of this machine; a storage VM's is shared by workers */
+    struct program_facts *facts;
+    struct program_counters *counters;
+    struct skerry_console *console;
+    struct exchange exchange;
+    struct storage_result result;
+    int booting;       /* start-up calls are allowed */
+    uint64_t deadline; /* of what runs now */
+    uint32_t exits;    /* KVM_RUN calls since they were last set to 0 */
+    uint32_t storage_exits;
+    uint64_t reqmem_upper;    /* bytes: the most that one request has written */
+    int touched;              /* a system call may have changed (*process) */
+    char reason[REASON_SIZE]; /* why the run failed, or "" */
+};
+
+/* Notes why the run fails, if nothing has been noted yet. Returns -EPROTO. */
+__attribute__((format(printf, 2, 3))) int machine_fail(struct machine *m,
+                                                       const char *fmt, ...);
+
+/* The exchange page, as host memory; always mapped. Not noted as written. */
+struct kvm_api_exchange *machine_exchange(struct machine *m);
+
+#endif

@@ -1,0 +1,108 @@
+/* paging.c: see paging.h. SDM volume 3, 4.5. */
+#include "paging.h"
+
+#include "x86.h"
+
+#define TABLE_BITS (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
+#define LEAF_BITS (PTE_PRESENT | PTE_ACCESSED | PTE_DIRTY)
+
+static uint64_t *table(uint8_t *base, uint64_t addr)
+{
+    return (uint64_t *)(void *)(base + addr);
+}
+
+static uint64_t *leaf(uint8_t *base, const struct layout *l, uint64_t addr)
+{
+    return table(base, l->leaf_tables) + (addr >> PAGE_SHIFT);
+}
+
+static uint64_t leaf_value(uint64_t page, int access)
+{
+    if (!(access & ~ACCESS_SUPERVISOR))
+        return 0;
+    return page | LEAF_BITS | (access & ACCESS_WRITE ? PTE_WRITE : 0) |
+           (access & ACCESS_SUPERVISOR ? 0 : PTE_USER) |
+           (access & ACCESS_EXECUTE ? 0 : PTE_NO_EXECUTE);
+}
+
+static int leaf_access(uint64_t entry)
+{
+    if (!(entry & PTE_PRESENT))
+        return 0;
+    return ACCESS_READ | (entry & PTE_WRITE ? ACCESS_WRITE : 0) |
+           (entry & PTE_NO_EXECUTE ? 0 : ACCESS_EXECUTE) |
+           (entry & PTE_USER ? 0 : ACCESS_SUPERVISOR);
+}
+
+/* Fills (count) entries of the table at (at) with the tables that follow (first). */
+static void link_tables(uint8_t *base, uint64_t at, uint64_t first, uint64_t count)
+{
+    uint64_t *entries = table(base, at);
+    for (uint64_t i = 0; i < count; i++)
+        entries[i] = (first + i * PAGE_SIZE) | TABLE_BITS;
+}
+
+static void build_upper(uint8_t *base, const struct layout *l)
+{
+    uint64_t pdpt = l->tables + 2 * PAGE_SIZE, pd = pdpt + PAGE_SIZE;
+    uint64_t leaves = (l->mapped_end + LARGE_PAGE - 1) / LARGE_PAGE;
+    link_tables(base, l->tables, pdpt, 1);
+    link_tables(base, l->tables + PAGE_SIZE, pdpt, 1);
+    link_tables(base, pdpt, pd, (leaves + 511) / 512);
+    link_tables(base, pd, l->leaf_tables, leaves);
+}
+
+static void map(uint8_t *base, const struct layout *l, struct region r, int access)
+{
+    if (r.begin < r.end)
+        paging_protect(base, l, r.begin, r.end - r.begin, access, 0);
+}
+
+void paging_build(uint8_t *base, const struct layout *l)
+{
+    const int rw = ACCESS_READ | ACCESS_WRITE, rx = ACCESS_READ | ACCESS_EXECUTE;
+    const struct region tables = {GDT_ADDR, EXCEPTION_STUBS_ADDR};
+    const struct region stubs = {EXCEPTION_STUBS_ADDR, TRAMPOLINE_ADDR};
+    const struct region stack = {EXCEPTION_STACK_ADDR, EXCEPTION_STACK_TOP};
+    build_upper(base, l);
+    map(base, l, tables, rw | ACCESS_SUPERVISOR);
+    map(base, l, stubs, rx | ACCESS_SUPERVISOR);
+    map(base, l, (struct region){TRAMPOLINE_ADDR, XSAVE_ADDR}, rx);
+    map(base, l, (struct region){XSAVE_ADDR, EXCEPTION_STACK_ADDR}, ACCESS_READ);
+    map(base, l, stack, rw | ACCESS_SUPERVISOR);
+    map(base, l, (struct region){0x100000, 0x101000}, rw);
+    map(base, l, l->program, rw);
+    map(base, l, l->main_stack, rw);
+    map(base, l, l->call_stack, rw);
+    map(base, l, l->inbox, rw);
+    map(base, l, l->shm, rw);
+}
+
+void paging_protect(uint8_t *base, const struct layout *l, uint64_t addr, uint64_t len,
+                    int access, int widen)
+{
+    uint64_t page = addr & ~(PAGE_SIZE - 1);
+    for (; page < page_up(addr + len); page += PAGE_SIZE) {
+        uint64_t *entry = leaf(base, l, page);
+        *entry = leaf_value(page, widen ? access | leaf_access(*entry) : access);
+    }
+}
+
+int paging_access(const uint8_t *base, const struct layout *l, uint64_t addr)
+{
+    if (addr >= l->mapped_end)
+        return 0;
+    const uint64_t *entries = (const uint64_t *)(const void *)(base + l->leaf_tables);
+    int access = leaf_access(entries[addr >> PAGE_SHIFT]);
+    return access & ACCESS_SUPERVISOR ? 0 : access;
+}
+
+uint64_t paging_root(const struct layout *l)
+{
+    return l->tables;
+}
+
+uint64_t paging_other_root(const struct layout *l, uint64_t root)
+{
+    return root == l->tables ? l->tables + PAGE_SIZE : l->tables;
+}

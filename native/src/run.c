@@ -1,0 +1,145 @@
+/* run.c: see run.h. vCPU threads run hostile code from the moment they start: whatever
+ * comes out of KVM_RUN is data from a stranger. */
+#include "run.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "hostcall.h"
+#include "stubs.h"
+#include "syscall.h"
+#include "x86.h"
+
+static int fail(struct machine *m, const char *why)
+{
+    machine_fail(m, "%s at 0x%lx", why, (unsigned long)vcpu_regs(&m->vm)->rip);
+    return STOP_FAILED;
+}
+
+/* What exceptions are called, SDM volume 3, table 6-1. */
+static const char *const exception_names[VECTOR_COUNT] = {"division by zero",
+                                                          "debug exception",
+                                                          "NMI",
+                                                          "breakpoint",
+                                                          "overflow",
+                                                          "bound exceeded",
+                                                          "illegal instruction",
+                                                          "device not available",
+                                                          "double fault",
+                                                          "exception 9",
+                                                          "invalid TSS",
+                                                          "segment not present",
+                                                          "stack fault",
+                                                          "general protection fault",
+                                                          "page fault",
+                                                          "exception 15",
+                                                          "x87 error",
+                                                          "alignment check",
+                                                          "machine check",
+                                                          "SIMD floating-point error"};
+
+static const char *page_fault_kind(uint64_t error)
+{
+    return error & 16 ? "executing" : error & 2 ? "writing" : "reading";
+}
+
+static int on_exception(struct machine *m, unsigned vector)
+{
+    struct exception_frame frame;
+    memcpy(&frame, m->mem.base + EXCEPTION_FRAME_ADDR, sizeof(frame));
+    const char *name = exception_names[vector] ? exception_names[vector] : "exception";
+    if (vector == VECTOR_PAGE_FAULT)
+        machine_fail(m, "page fault %s 0x%lx at 0x%lx", page_fault_kind(frame.error),
+                     (unsigned long)m->vm.run->s.regs.sregs.cr2,
+                     (unsigned long)frame.rip);
+    else
+        machine_fail(m, "%s (vector %u) at 0x%lx", name, vector,
+                     (unsigned long)frame.rip);
+    return STOP_FAILED;
+}
+
+static int on_io(struct machine *m)
+{
+    const struct kvm_run *run = m->vm.run;
+    unsigned port = run->io.port, size = run->io.size;
+    if (run->io.direction == KVM_EXIT_IO_OUT && run->io.count == 1) {
+        if (port == PORT_HOST_CALL && size == 4)
+            return hostcall(m);
+        if (port == PORT_SYSCALL && size == 1)
+            return syscall_answer(m) < 0 ? STOP_FAILED : GO_ON;
+        if (port >= PORT_EXCEPTION && port < PORT_EXCEPTION + VECTOR_COUNT)
+            return on_exception(m, port - PORT_EXCEPTION);
+    }
+    machine_fail(m, "used port 0x%x", port);
+    return STOP_FAILED;
+}
+
+/* The vCPU has reported so many pages that it waits for us to take them. */
+static int on_ring_full(struct machine *m)
+{
+    dirty_collect(&m->dirty);
+    if (m->dirty.failed || vm_rearm_dirty(&m->vm) < 0)
+        return fail(m, "out of memory for the dirty list");
+    if ((uint64_t)m->dirty.count * PAGE_SIZE > m->facts->max_request_memory) {
+        machine_fail(m, "wrote more than max_request_memory (%lu MB)",
+                     (unsigned long)(m->facts->max_request_memory >> 20));
+        return STOP_FAILED;
+    }
+    return GO_ON;
+}
+
+/* A signal came: ours or another. */
+static int on_signal(struct machine *m, uint64_t pause)
+{
+    m->vm.run->immediate_exit = 0;
+    uint64_t now = clock_now();
+    if (now >= m->deadline) {
+        machine_fail(m, "time limit reached");
+        return STOP_FAILED;
+    }
+    return pause && now >= pause ? STOP_BUSY : GO_ON;
+}
+
+static int on_exit(struct machine *m)
+{
+    switch (m->vm.run->exit_reason) {
+    case KVM_EXIT_IO:
+        return on_io(m);
+    case KVM_EXIT_DIRTY_RING_FULL:
+        return on_ring_full(m);
+    case KVM_EXIT_SHUTDOWN:
+        return fail(m, "triple fault");
+    case KVM_EXIT_HLT:
+        return fail(m, "halted");
+    default:
+        machine_fail(m, "KVM exit %u at 0x%lx", m->vm.run->exit_reason,
+                     (unsigned long)vcpu_regs(&m->vm)->rip);
+        return STOP_FAILED;
+    }
+}
+
+static int enter(struct machine *m, uint64_t pause)
+{
+    m->exits++;
+    int ret = ioctl(m->vm.vcpu_fd, KVM_RUN, 0);
+    int error = errno;
+    m->vm.run->kvm_dirty_regs = 0;
+    if (ret == 0)
+        return on_exit(m);
+    if (error == EINTR || error == EAGAIN)
+        return on_signal(m, pause);
+    machine_fail(m, "KVM_RUN: %s", strerror(error));
+    return STOP_FAILED;
+}
+
+enum stop machine_run(struct machine *m, uint64_t pause)
+{
+    int stop;
+    watch_begin(&m->watch, pause && pause < m->deadline ? pause : m->deadline);
+    do {
+        stop = enter(m, pause);
+    } while (stop == GO_ON);
+    watch_end(&m->watch);
+    return (enum stop)stop;
+}

@@ -1,0 +1,200 @@
+/* serve.c: one request, storage calls included (skerry_vm_open to skerry_reset). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reply.h"
+#include "request.h"
+#include "run.h"
+#include "snapshot.h"
+#include "storage.h"
+
+#define ON_ERROR_NS 1000000000UL
+
+struct skerry_vm {
+    struct machine machine;
+    struct process process;
+    struct skerry_snapshot *snapshot;
+    struct skerry_storage *storage;
+    struct skerry_limits limits;
+    struct request request;
+    char *out;         /* SKERRY_OUT_SIZE bytes */
+    struct text spill; /* header lines that do not fit there */
+    int failed;        /* on_error runs, or has run */
+    char reason[REASON_SIZE];
+};
+
+int skerry_vm_open(struct skerry_snapshot *snapshot, struct skerry_storage *storage,
+                   const struct skerry_limits *limits, struct skerry_console *console,
+                   struct skerry_vm **out, struct skerry_error *err)
+{
+    struct skerry_vm *vm = calloc(1, sizeof(*vm));
+    if (!vm)
+        return skerry_fail(err, "clone");
+    vm->machine.vm.fd = vm->machine.vm.vcpu_fd = -1;
+    vm->snapshot = snapshot_share(snapshot);
+    vm->storage = storage_share(storage);
+    vm->limits = *limits;
+    vm->process = snapshot->process;
+    vm->out = malloc(SKERRY_OUT_SIZE);
+    int ret = vm->out ? 0 : skerry_fail(err, "clone");
+    if (ret == 0)
+        ret = machine_open(&vm->machine, snapshot, 0, &vm->process, console, err);
+    if (ret < 0) {
+        skerry_vm_close(vm);
+        return ret;
+    }
+    *out = vm;
+    return 0;
+}
+
+void skerry_vm_close(struct skerry_vm *vm)
+{
+    if (!vm)
+        return;
+    machine_close(&vm->machine);
+    skerry_storage_close(vm->storage);
+    skerry_snapshot_close(vm->snapshot);
+    free(vm->spill.at);
+    free(vm->out);
+    free(vm);
+}
+
+/* The response is complete: also memory is looked at. */
+static enum stop check_answer(struct machine *m)
+{
+    dirty_collect(&m->dirty);
+    if ((uint64_t)m->dirty.count * PAGE_SIZE <= m->facts->max_request_memory)
+        return STOP_ANSWERED;
+    machine_fail(m, "wrote more than max_request_memory (%lu MB)",
+                 (unsigned long)(m->facts->max_request_memory >> 20));
+    return STOP_FAILED;
+}
+
+/* Runs until the callback is over one way or another. */
+static enum stop run_callback(struct skerry_vm *vm, uint64_t pause)
+{
+    struct machine *m = &vm->machine;
+    enum stop stop;
+    while ((stop = machine_run(m, pause)) == STOP_STORAGE) {
+        storage_answer(vm->storage, m);
+        if (m->reason[0])
+            return STOP_FAILED;
+    }
+    if (stop == STOP_RETURNED)
+        machine_fail(m, "the callback returned without a response");
+    return stop == STOP_ANSWERED ? check_answer(m) : stop;
+}
+
+/* The request has failed: on_error may answer, in the same clone. Returns 0 if there is
+ * none, or it has failed too. */
+static int enter_error(struct skerry_vm *vm)
+{
+    struct machine *m = &vm->machine;
+    if (vm->failed)
+        return 0;
+    vm->failed = 1;
+    memcpy(vm->reason, m->reason, sizeof(vm->reason));
+    fields_clear(&m->exchange.answered);
+    m->deadline = clock_now() + ON_ERROR_NS;
+    return request_enter_error(m, m->exchange.request);
+}
+
+static void finish(struct skerry_vm *vm, enum stop stop, struct skerry_reply *reply)
+{
+    struct machine *m = &vm->machine;
+    *reply = (struct skerry_reply){.status = 500,
+                                   .head = vm->out,
+                                   .body = vm->out,
+                                   .reason = vm->failed ? vm->reason : "",
+                                   .exits = m->exits + m->storage_exits,
+                                   .storage_runs = m->storage_exits};
+    if (vm->failed)
+        reply->flags = SKERRY_FAILED | SKERRY_DISCARD;
+    else if (!vm_sregs_intact(&m->vm))
+        reply->flags = SKERRY_DISCARD;
+    if (stop == STOP_ANSWERED)
+        reply_build(&m->exchange, vm->out, &vm->spill, reply);
+    console_flush(m->console);
+    if (console_pending(m->console))
+        reply->flags |= SKERRY_LINES;
+}
+
+static int carry_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *reply)
+{
+    enum stop stop;
+    do {
+        stop = run_callback(vm, pause);
+        if (stop == STOP_BUSY)
+            return SKERRY_BUSY;
+    } while (stop != STOP_ANSWERED && enter_error(vm));
+    finish(vm, stop, reply);
+    return SKERRY_DONE;
+}
+
+static int begin(struct skerry_vm *vm, struct skerry_reply *reply)
+{
+    struct machine *m = &vm->machine;
+    uint64_t now = clock_now();
+    m->exits = m->storage_exits = 0;
+    m->exchange.request = &vm->request;
+    m->deadline = now + vm->limits.request_ns;
+    vm->failed = 0;
+    if (request_enter(m, &vm->request) < 0 && !enter_error(vm)) {
+        finish(vm, STOP_FAILED, reply);
+        return SKERRY_DONE;
+    }
+    return carry_on(vm, vm->limits.inline_ns ? now + vm->limits.inline_ns : 0, reply);
+}
+
+int skerry_serve(struct skerry_vm *vm, const char *method, size_t method_len,
+                 const char *url, size_t url_len, const char *headers,
+                 size_t headers_len, const char *content_type, size_t content_type_len,
+                 const char *body, size_t body_len, struct skerry_reply *reply)
+{
+    vm->request = (struct request){.method = method,
+                                   .method_len = method_len,
+                                   .url = url,
+                                   .url_len = url_len,
+                                   .headers = headers,
+                                   .headers_len = headers_len,
+                                   .content_type = content_type,
+                                   .content_type_len = content_type_len,
+                                   .body = body,
+                                   .body_len = body_len};
+    return begin(vm, reply);
+}
+
+int skerry_resume(struct skerry_vm *vm, struct skerry_reply *reply)
+{
+    return carry_on(vm, 0, reply);
+}
+
+int skerry_reset(struct skerry_vm *vm)
+{
+    return machine_reset(&vm->machine, vm->snapshot);
+}
+
+const char *skerry_vm_out(const struct skerry_vm *vm)
+{
+    return vm->out;
+}
+
+uint64_t skerry_unknown_syscalls(const struct skerry_snapshot *s)
+{
+    return __atomic_load_n(&s->counters.unknown_syscalls, __ATOMIC_RELAXED);
+}
+
+uint64_t skerry_body_limit(const struct skerry_snapshot *s)
+{
+    return s->layout.inbox.end - s->layout.inbox.begin - 1;
+}
+
+uint64_t skerry_differing_pages(const struct skerry_vm *vm)
+{
+    uint64_t differing = 0, size = vm->snapshot->layout.slot_size;
+    const uint8_t *ours = vm->machine.mem.base, *frozen = vm->snapshot->frozen;
+    for (uint64_t at = 0; at < size; at += PAGE_SIZE)
+        differing += memcmp(ours + at, frozen + at, PAGE_SIZE) != 0;
+    return differing;
+}

@@ -1,0 +1,200 @@
+/* snapshot.c: a frozen machine, and the cheap copies made from it.
+ *
+ * A copy shares the frozen pages until it writes; a write gives it its own page and
+ * notes the page number. Reset walks that list, so its cost follows what the request
+ * dirtied, not how big the guest is. */
+#include "snapshot.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "memory.h"
+#include "x86.h"
+
+/* A longer list is dropped, not kept: copying 256 pages costs about 20 us, and a
+ * program that writes more pays for new faults only when it does. */
+#define KEEP_PAGES 256
+
+#define XSTATE_BV_AT 512 /* in an XSAVE area: SDM volume 1, 13.4.2 */
+
+struct skerry_snapshot *snapshot_share(struct skerry_snapshot *s)
+{
+    __atomic_add_fetch(&s->references, 1, __ATOMIC_RELAXED);
+    return s;
+}
+
+void skerry_snapshot_close(struct skerry_snapshot *s)
+{
+    if (!s || __atomic_sub_fetch(&s->references, 1, __ATOMIC_ACQ_REL))
+        return;
+    memory_unmap(s->frozen, s->layout.slot_size);
+    if (s->fd >= 0)
+        close(s->fd);
+    skerry_shm_close(s->shm);
+    free(s);
+}
+
+/* The trampoline restores this image before every call. */
+static int freeze_registers(struct machine *m, struct skerry_error *err)
+{
+    struct kvm_xsave xsave;
+    if (ioctl(m->vm.vcpu_fd, KVM_GET_XSAVE, &xsave) < 0)
+        return skerry_fail(err, "KVM_GET_XSAVE");
+    uint8_t *page = m->mem.base + XSAVE_ADDR;
+    memcpy(page, &xsave, PAGE_SIZE);
+    uint64_t features;
+    memcpy(&features, page + XSTATE_BV_AT, sizeof(features));
+    features &= m->vm.kvm->xcr0;
+    memcpy(page + XSTATE_BV_AT, &features, sizeof(features));
+    m->facts->fs_base = m->vm.run->s.regs.sregs.fs.base;
+    m->facts->gs_base = m->vm.run->s.regs.sregs.gs.base;
+    return 0;
+}
+
+static int map_frozen(struct skerry_snapshot *s, struct skerry_error *err)
+{
+    if (s->facts.is_storage)
+        return 0;
+    int ret = memory_seal(s->fd, err);
+    if (ret < 0)
+        return ret;
+    return memory_map(s->fd, s->layout.slot_size, MAP_FROZEN, &s->frozen, err);
+}
+
+int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
+                    struct skerry_snapshot **out, struct skerry_error *err)
+{
+    struct skerry_snapshot *s = calloc(1, sizeof(*s));
+    int ret = s ? freeze_registers(m, err) : skerry_fail(err, "freeze");
+    if (s)
+        *s = (struct skerry_snapshot){.references = 1,
+                                      .fd = fd,
+                                      .layout = m->mem.layout,
+                                      .process = *m->process,
+                                      .facts = *m->facts,
+                                      .counters = *m->counters,
+                                      .shm = shm_share(shm)};
+    machine_close(m);
+    if (ret == 0)
+        ret = map_frozen(s, err);
+    if (ret < 0) {
+        if (!s)
+            close(fd);
+        skerry_snapshot_close(s);
+        return ret;
+    }
+    *out = s;
+    return 0;
+}
+
+static int open_memory(struct machine *m, struct skerry_snapshot *s, int live,
+                       struct skerry_error *err)
+{
+    m->mem.layout = s->layout;
+    m->mem.shm = s->shm ? s->shm->at : NULL;
+    int ret = memory_map(s->fd, s->layout.slot_size, live ? MAP_LIVE : MAP_CLONE,
+                         &m->mem.base, err);
+    if (ret < 0 || live)
+        return ret;
+    m->mem.dirty = &m->dirty;
+    ret = dirty_open(&m->dirty, (uint32_t)(s->layout.slot_size >> PAGE_SHIFT));
+    return ret < 0 ? skerry_refuse(err, ENOMEM, "dirty list", "out of memory") : 0;
+}
+
+int machine_open(struct machine *m, struct skerry_snapshot *s, int live,
+                 struct process *process, struct skerry_console *console,
+                 struct skerry_error *err)
+{
+    memset(m, 0, sizeof(*m));
+    m->vm.fd = m->vm.vcpu_fd = -1;
+    m->console = console_share(console);
+    m->facts = &s->facts;
+    m->counters = &s->counters;
+    m->process = process;
+    struct kvm *kvm = kvm_get(err);
+    int ret = kvm ? open_memory(m, s, live, err) : -ENODEV;
+    if (ret == 0)
+        ret = vm_open(&m->vm, kvm, &m->mem, !live, err);
+    if (ret < 0)
+        return ret;
+    m->dirty.ring = m->vm.ring;
+    watch_add(&m->watch, m->vm.run);
+    return 0;
+}
+
+void machine_close(struct machine *m)
+{
+    watch_remove(&m->watch);
+    vm_close(&m->vm);
+    memory_unmap(m->mem.base, m->mem.layout.slot_size);
+    dirty_close(&m->dirty);
+    fields_release(&m->exchange.sent);
+    fields_release(&m->exchange.answered);
+    free(m->result.data);
+    skerry_console_close(m->console);
+    memset(m, 0, sizeof(*m));
+    m->vm.fd = m->vm.vcpu_fd = -1;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Gives the pages back to the kernel, in runs; the next touch finds the frozen ones. */
+static int drop_pages(struct machine *m)
+{
+    struct dirty *d = &m->dirty;
+    qsort(d->pages, d->count, sizeof(*d->pages), by_number);
+    for (uint32_t i = 0, n; i < d->count; i += n) {
+        for (n = 1; i + n < d->count && d->pages[i + n] == d->pages[i] + n;)
+            n++;
+        uint8_t *at = m->mem.base + d->pages[i] * PAGE_SIZE;
+        if (madvise(at, n * PAGE_SIZE, MADV_DONTNEED) < 0)
+            return -errno;
+    }
+    dirty_forget(d);
+    return vm_rearm_dirty(&m->vm);
+}
+
+static void copy_pages(struct machine *m, const uint8_t *frozen)
+{
+    for (uint32_t i = 0; i < m->dirty.count; i++) {
+        uint64_t at = m->dirty.pages[i] * PAGE_SIZE;
+        memcpy(m->mem.base + at, frozen + at, PAGE_SIZE);
+    }
+}
+
+static void reset_exchange(struct exchange *x)
+{
+    fields_clear(&x->sent);
+    fields_clear(&x->answered);
+    x->request = NULL;
+    x->sent_ready = x->status = 0;
+    x->body = NULL;
+    x->body_len = x->content_type_len = 0;
+}
+
+int machine_reset(struct machine *m, const struct skerry_snapshot *s)
+{
+    dirty_collect(&m->dirty);
+    int pages = (int)m->dirty.count;
+    if (m->dirty.failed)
+        return -ENOMEM;
+    if (m->touched)
+        *m->process = s->process;
+    m->touched = 0;
+    m->reason[0] = 0;
+    reset_exchange(&m->exchange);
+    if (m->dirty.count <= KEEP_PAGES) {
+        copy_pages(m, s->frozen);
+        return pages;
+    }
+    int ret = drop_pages(m);
+    return ret < 0 ? ret : pages;
+}

@@ -1,0 +1,126 @@
+/* stubs.c: all code of ours that runs inside a guest, and the tables that lead to it.
+ *
+ * Ring 0 holds no policy: an exception stub says its vector to the host and stops.
+ * There are two system-call stubs, because a software KVM executes `syscall` without
+ * leaving ring 3. The one for ring 0 touches no memory at all: its RSP is the
+ * program's, and a push would write wherever the program likes. Exceptions have a stack
+ * of their own. */
+#include "stubs.h"
+
+#include <string.h>
+
+#include "abi.h"
+#include "x86.h"
+
+#define TEXT(x) #x
+#define VALUE(x) TEXT(x)
+
+/* The trampoline is the first thing that runs in every call, before any code of the
+ * program, in ring 3: it puts back the registers that KVM_RUN does not carry.
+ * In: r10 function, r11 its third argument, rbx FS base, rbp GS base, rax mask for
+ * XRSTOR, rdx 0; the other arguments are where they belong. */
+__asm__(
+    ".pushsection .rodata\n"
+    "ring0_stub_begin:\n"
+    "  outb %al, $" VALUE(
+        PORT_SYSCALL) "\n"
+                      "  sysretq\n"
+                      "ring0_stub_end:\n"
+                      "ring3_stub_begin:\n"
+                      "  outb %al, $" VALUE(
+                          PORT_SYSCALL) "\n"
+                                        "  jmp *%rcx\n"
+                                        "ring3_stub_end:\n"
+                                        "trampoline_begin:\n"
+                                        "  xrstor64 0x7000\n"
+                                        "  mov %edx, %ds\n"
+                                        "  mov %edx, %es\n"
+                                        "  mov %edx, %fs\n"
+                                        "  mov %edx, %gs\n"
+                                        "  wrfsbase %rbx\n"
+                                        "  wrgsbase %rbp\n"
+                                        "  mov %r11, %rdx\n"
+                                        "  xor %eax, %eax\n"
+                                        "  xor %ebx, %ebx\n"
+                                        "  xor %ebp, %ebp\n"
+                                        "  xor %r11d, %r11d\n"
+                                        "  call *%r10\n"
+                                        "  mov $" VALUE(
+                                            KVM_API_RETURNED) ", %eax\n"
+                                                              "  out %eax, $" VALUE(
+                                                                  PORT_HOST_CALL) "\n"
+                                                                                  "  "
+                                                                                  "ud2"
+                                                                                  "\n"
+                                                                                  "tram"
+                                                                                  "poli"
+                                                                                  "ne_"
+                                                                                  "end:"
+                                                                                  "\n"
+                                                                                  ".pop"
+                                                                                  "sect"
+                                                                                  "ion"
+                                                                                  "\n");
+extern const uint8_t ring0_stub_begin[], ring0_stub_end[];
+extern const uint8_t ring3_stub_begin[], ring3_stub_end[];
+extern const uint8_t trampoline_begin[], trampoline_end[];
+
+_Static_assert(XSAVE_ADDR == 0x7000, "the trampoline names this address");
+
+struct gate {
+    uint16_t offset_low, selector;
+    uint8_t stack, type;
+    uint16_t offset_middle;
+    uint32_t offset_high, reserved;
+} __attribute__((packed));
+
+struct tss {
+    uint32_t reserved0;
+    uint64_t rsp[3], reserved1, ist[7], reserved2;
+    uint16_t reserved3, io_map;
+    uint8_t io_bits[2]; /* one bit a port, 1 = refused; then the end marker */
+} __attribute__((packed));
+_Static_assert(sizeof(struct tss) == TSS_LIMIT + 1, "SDM volume 3, figure 8-11");
+
+static void install_descriptors(uint8_t *base)
+{
+    const uint64_t gdt[] = {0, DESC_KERNEL_CODE, DESC_KERNEL_DATA,
+                            0, DESC_USER_DATA,   DESC_USER_CODE};
+    const struct tss tss = {.rsp = {EXCEPTION_STACK_TOP},
+                            .ist = {EXCEPTION_STACK_TOP},
+                            .io_map = 0x68,
+                            .io_bits = {0xf0, 0xff}};
+    memcpy(base + GDT_ADDR, gdt, sizeof(gdt));
+    memcpy(base + TSS_ADDR, &tss, sizeof(tss));
+}
+
+/* Each stub is `out %al, $0x80 + vector; hlt`; 16 bytes apart. */
+static void install_exceptions(uint8_t *base)
+{
+    for (int v = 0; v < VECTOR_COUNT; v++) {
+        uint64_t addr = EXCEPTION_STUBS_ADDR + (uint64_t)v * 16;
+        const uint8_t code[] = {0xe6, (uint8_t)(PORT_EXCEPTION + v), 0xf4};
+        const struct gate gate = {.offset_low = (uint16_t)addr,
+                                  .selector = SEL_KERNEL_CODE,
+                                  .stack = 1,
+                                  .type = GATE_INTERRUPT};
+        memcpy(base + addr, code, sizeof(code));
+        memcpy(base + IDT_ADDR + (uint64_t)v * sizeof(gate), &gate, sizeof(gate));
+    }
+}
+
+static void copy_code(uint8_t *dst, const uint8_t *begin, const uint8_t *end)
+{
+    memcpy(dst, begin, (size_t)(end - begin));
+}
+
+void stubs_install(uint8_t *base, int ring0_stub)
+{
+    install_descriptors(base);
+    install_exceptions(base);
+    if (ring0_stub)
+        copy_code(base + SYSCALL_STUB_ADDR, ring0_stub_begin, ring0_stub_end);
+    else
+        copy_code(base + SYSCALL_STUB_ADDR, ring3_stub_begin, ring3_stub_end);
+    copy_code(base + TRAMPOLINE_ADDR, trampoline_begin, trampoline_end);
+}

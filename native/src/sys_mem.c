@@ -1,0 +1,170 @@
+/* sys_mem.c: brk, mmap and their kin. The guest's page tables change only during
+ * start-up: afterwards a KVM may not see it, so there a mapping is bookkeeping. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "paging.h"
+#include "syscall.h"
+
+long sys_brk(struct call *c)
+{
+    struct process *p = c->m->process;
+    uint64_t want = c->arg[0];
+    if (want < p->heap.begin || want > p->heap.end)
+        return (long)p->brk;
+    uint64_t old_end = want < p->brk_high ? want : p->brk_high;
+    if (want > p->brk && old_end > p->brk)
+        guest_zero(&c->m->mem, p->brk, old_end - p->brk);
+    if (want > p->brk_high)
+        p->brk_high = want;
+    p->brk = want;
+    return (long)want;
+}
+
+static int access_of(uint64_t prot)
+{
+    return (prot & PROT_READ ? ACCESS_READ : 0) |
+           (prot & PROT_WRITE ? ACCESS_WRITE : 0) |
+           (prot & PROT_EXEC ? ACCESS_EXECUTE : 0);
+}
+
+/* Changes access during start-up, and makes the processor notice. */
+static void protect(struct machine *m, uint64_t addr, uint64_t len, int access)
+{
+    struct kvm_sregs *s = &m->vm.run->s.regs.sregs;
+    paging_protect(m->mem.base, &m->mem.layout, addr, len, access, 0);
+    s->cr3 = paging_other_root(&m->mem.layout, s->cr3);
+    m->vm.run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+}
+
+/* Tells if the range is memory whose access a program may set. */
+static int is_program(const struct machine *m, uint64_t addr, uint64_t len)
+{
+    const struct layout *l = &m->mem.layout;
+    return addr % PAGE_SIZE == 0 && (region_holds(l->program, addr, len) ||
+                                     region_holds(l->main_stack, addr, len) ||
+                                     region_holds(l->call_stack, addr, len));
+}
+
+/* After the freeze an access that the page lacks cannot be given. */
+static long check_access(const struct machine *m, uint64_t addr, uint64_t len,
+                         int access)
+{
+    for (uint64_t page = addr; page < addr + len; page += PAGE_SIZE)
+        if (access & ~paging_access(m->mem.base, &m->mem.layout, page))
+            return -EACCES;
+    return 0;
+}
+
+static long set_access(struct machine *m, uint64_t addr, uint64_t len, uint64_t prot)
+{
+    if (!m->booting)
+        return check_access(m, addr, len, access_of(prot));
+    protect(m, addr, len, access_of(prot));
+    return 0;
+}
+
+static uint64_t page_round(uint64_t len)
+{
+    return len > UINT64_MAX - PAGE_SIZE ? 0 : page_up(len);
+}
+
+static long map_at(struct machine *m, uint64_t addr, uint64_t len, uint64_t prot)
+{
+    if (addr % PAGE_SIZE || arena_take_at(&m->process->arena, addr, len) < 0)
+        return -EINVAL;
+    if (m->booting)
+        protect(m, addr, len, ACCESS_READ | ACCESS_WRITE);
+    if (guest_zero(&m->mem, addr, len) < 0)
+        return -ENOMEM;
+    long ret = set_access(m, addr, len, prot);
+    return ret < 0 ? ret : (long)addr;
+}
+
+static long map_anywhere(struct machine *m, uint64_t len, uint64_t prot)
+{
+    uint64_t stale, addr = arena_take(&m->process->arena, len, &stale);
+    if (!addr)
+        return -ENOMEM;
+    if (stale < addr + len)
+        guest_zero(&m->mem, stale, addr + len - stale);
+    long ret = prot == (PROT_READ | PROT_WRITE) ? 0 : set_access(m, addr, len, prot);
+    if (ret < 0)
+        arena_give(&m->process->arena, addr, len);
+    return ret < 0 ? ret : (long)addr;
+}
+
+long sys_mmap(struct call *c)
+{
+    uint64_t len = page_round(c->arg[1]), flags = c->arg[3];
+    if (!c->arg[1])
+        return -EINVAL;
+    if (!(flags & MAP_ANONYMOUS))
+        return -ENODEV;
+    if (!len)
+        return -ENOMEM;
+    if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))
+        return map_at(c->m, c->arg[0], len, c->arg[2]);
+    return map_anywhere(c->m, len, c->arg[2]);
+}
+
+long sys_munmap(struct call *c)
+{
+    struct machine *m = c->m;
+    uint64_t addr = c->arg[0], len = page_round(c->arg[1]);
+    if (addr % PAGE_SIZE || !len)
+        return -EINVAL;
+    if (!region_holds(m->process->arena.whole, addr, len))
+        return 0;
+    if (m->booting)
+        protect(m, addr, len, ACCESS_READ | ACCESS_WRITE);
+    arena_give(&m->process->arena, addr, len);
+    return 0;
+}
+
+long sys_mprotect(struct call *c)
+{
+    uint64_t len = page_round(c->arg[1]);
+    if (c->arg[0] % PAGE_SIZE)
+        return -EINVAL;
+    if (!is_program(c->m, c->arg[0], len))
+        return -ENOMEM;
+    return set_access(c->m, c->arg[0], len, c->arg[2]);
+}
+
+/* Grows by moving, as Linux may. */
+long sys_mremap(struct call *c)
+{
+    struct machine *m = c->m;
+    uint64_t addr = c->arg[0], old = page_round(c->arg[1]), len = page_round(c->arg[2]);
+    if (addr % PAGE_SIZE || !len || c->arg[3] & ~(uint64_t)MREMAP_MAYMOVE)
+        return -EINVAL;
+    if (!old || !region_holds(m->process->arena.whole, addr, old))
+        return -EFAULT;
+    if (len <= old) {
+        arena_give(&m->process->arena, addr + len, old - len);
+        return (long)addr;
+    }
+    if (!(c->arg[3] & MREMAP_MAYMOVE))
+        return -ENOMEM;
+    long moved = map_anywhere(m, len, PROT_READ | PROT_WRITE);
+    if (moved < 0)
+        return moved;
+    const uint8_t *src = guest_view(&m->mem, addr, old);
+    if (!src || guest_write(&m->mem, (uint64_t)moved, src, old) < 0)
+        return -EFAULT;
+    arena_give(&m->process->arena, addr, old);
+    return moved;
+}
+
+/* MADV_DONTNEED promises zeros; the rest is advice. */
+long sys_madvise(struct call *c)
+{
+    if (c->arg[2] != MADV_DONTNEED)
+        return 0;
+    if (c->arg[0] % PAGE_SIZE)
+        return -EINVAL;
+    uint64_t len = page_round(c->arg[1]);
+    return guest_zero(&c->m->mem, c->arg[0], len) < 0 ? -ENOMEM : 0;
+}

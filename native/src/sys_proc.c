@@ -1,0 +1,158 @@
+/* sys_proc.c: what a program asks about itself and its machine. */
+#include <asm/prctl.h>
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+
+#include "syscall.h"
+
+#define GUEST_PID 1
+#define RANDOM_CHUNK 256
+
+long sys_zero(struct call *c)
+{
+    (void)c;
+    return 0;
+}
+
+long sys_getpid(struct call *c)
+{
+    (void)c;
+    return GUEST_PID;
+}
+
+long sys_exit(struct call *c)
+{
+    c->ends = 1;
+    return machine_fail(c->m, "exited with status %d", (int)c->arg[0] & 0xff);
+}
+
+static long set_base(struct machine *m, struct kvm_segment *segment, uint64_t base)
+{
+    if (base >= 1UL << 47)
+        return -EPERM;
+    segment->base = base;
+    m->vm.run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+    return 0;
+}
+
+long sys_arch_prctl(struct call *c)
+{
+    struct kvm_sregs *s = &c->m->vm.run->s.regs.sregs;
+    switch (c->arg[0]) {
+    case ARCH_SET_FS:
+        return set_base(c->m, &s->fs, c->arg[1]);
+    case ARCH_SET_GS:
+        return set_base(c->m, &s->gs, c->arg[1]);
+    case ARCH_GET_FS:
+        return guest_write(&c->m->mem, c->arg[1], &s->fs.base, 8);
+    case ARCH_GET_GS:
+        return guest_write(&c->m->mem, c->arg[1], &s->gs.base, 8);
+    default:
+        return -EINVAL;
+    }
+}
+
+long sys_uname(struct call *c)
+{
+    struct utsname name = {.sysname = "Linux",
+                           .nodename = "skerry",
+                           .release = "6.1.0",
+                           .version = "#1 skerry",
+                           .machine = "x86_64"};
+    return guest_write(&c->m->mem, c->arg[0], &name, sizeof(name));
+}
+
+static struct rlimit limit_of(const struct machine *m, uint64_t resource)
+{
+    switch (resource) {
+    case RLIMIT_STACK:
+        return (struct rlimit){STACK_SIZE, STACK_SIZE};
+    case RLIMIT_AS:
+    case RLIMIT_DATA:
+        return (struct rlimit){m->facts->max_memory, m->facts->max_memory};
+    case RLIMIT_CORE:
+        return (struct rlimit){0, 0};
+    case RLIMIT_NOFILE:
+        return (struct rlimit){3, 3};
+    default:
+        return (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+    }
+}
+
+long sys_prlimit64(struct call *c)
+{
+    if (c->arg[0] > GUEST_PID || c->arg[2])
+        return -EPERM;
+    if (!c->arg[3])
+        return 0;
+    struct rlimit limit = limit_of(c->m, c->arg[1]);
+    return guest_write(&c->m->mem, c->arg[3], &limit, sizeof(limit));
+}
+
+long sys_getrandom(struct call *c)
+{
+    uint8_t bytes[RANDOM_CHUNK];
+    uint64_t len = c->arg[1] < RANDOM_CHUNK ? c->arg[1] : RANDOM_CHUNK;
+    if (getrandom(bytes, len, 0) != (ssize_t)len)
+        return -EAGAIN;
+    long ret = guest_write(&c->m->mem, c->arg[0], bytes, len);
+    return ret < 0 ? ret : (long)len;
+}
+
+long sys_sched_getaffinity(struct call *c)
+{
+    const uint64_t one_cpu = 1;
+    if (c->arg[1] < sizeof(one_cpu))
+        return -EINVAL;
+    long ret = guest_write(&c->m->mem, c->arg[2], &one_cpu, sizeof(one_cpu));
+    return ret < 0 ? ret : (long)sizeof(one_cpu);
+}
+
+long sys_sysinfo(struct call *c)
+{
+    uint64_t total = c->m->facts->max_memory;
+    struct sysinfo info = {
+        .totalram = total, .freeram = total / 2, .procs = 1, .mem_unit = 1};
+    return guest_write(&c->m->mem, c->arg[0], &info, sizeof(info));
+}
+
+long sys_getrusage(struct call *c)
+{
+    return guest_zero(&c->m->mem, c->arg[1], sizeof(struct rusage));
+}
+
+/* There is one thread: nobody waits, nobody could wake it. */
+long sys_futex(struct call *c)
+{
+    int op = (int)c->arg[1] & FUTEX_CMD_MASK;
+    if (op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET)
+        return 0;
+    if (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET)
+        return -ENOSYS;
+    uint32_t value;
+    if (guest_read(&c->m->mem, c->arg[0], &value, sizeof(value)) < 0)
+        return -EFAULT;
+    if (value != (uint32_t)c->arg[2])
+        return -EAGAIN;
+    c->ends = 1;
+    return machine_fail(c->m, "deadlock: waits for a futex that nobody can wake");
+}
+
+/* Asked for by every libc, which does without. */
+long sys_not_here(struct call *c)
+{
+    (void)c;
+    return -ENOSYS;
+}
+
+long sys_prctl(struct call *c)
+{
+    (void)c;
+    return -EINVAL;
+}

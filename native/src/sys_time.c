@@ -1,0 +1,95 @@
+/* sys_time.c: clocks and sleep. */
+#include <errno.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "syscall.h"
+
+#define CLOCK_LAST CLOCK_TAI
+
+static long give_clock(struct call *c, int (*get)(clockid_t, struct timespec *))
+{
+    struct timespec t;
+    if (c->arg[0] > CLOCK_LAST || get((clockid_t)c->arg[0], &t) < 0)
+        return -EINVAL;
+    return c->arg[1] ? guest_write(&c->m->mem, c->arg[1], &t, sizeof(t)) : 0;
+}
+
+long sys_clock_gettime(struct call *c)
+{
+    return give_clock(c, clock_gettime);
+}
+
+long sys_clock_getres(struct call *c)
+{
+    return give_clock(c, clock_getres);
+}
+
+long sys_gettimeofday(struct call *c)
+{
+    struct timeval tv;
+    gettimeofday(&tv, NULL);
+    if (c->arg[1] && guest_zero(&c->m->mem, c->arg[1], sizeof(struct timezone)) < 0)
+        return -EFAULT;
+    return c->arg[0] ? guest_write(&c->m->mem, c->arg[0], &tv, sizeof(tv)) : 0;
+}
+
+long sys_time(struct call *c)
+{
+    time_t now = time(NULL);
+    if (c->arg[0] && guest_write(&c->m->mem, c->arg[0], &now, sizeof(now)) < 0)
+        return -EFAULT;
+    return now;
+}
+
+static int valid(const struct timespec *t)
+{
+    return t->tv_sec >= 0 && t->tv_nsec >= 0 && t->tv_nsec < 1000000000L;
+}
+
+/* Sleeps until (t), but not beyond the deadline of the run; the watchdog's kicks end
+ * the sleep early, and the run ends behind it. */
+static long sleep_until(struct machine *m, clockid_t clock, const struct timespec *t)
+{
+    while (clock_now() < m->deadline) {
+        int ret = clock_nanosleep(clock, TIMER_ABSTIME, t, NULL);
+        if (ret != EINTR)
+            return -ret;
+    }
+    return -EINTR;
+}
+
+static struct timespec after(clockid_t clock, struct timespec t)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    t.tv_sec = t.tv_sec > 1000000 ? 1000000 : t.tv_sec;
+    t.tv_sec += now.tv_sec + (now.tv_nsec + t.tv_nsec) / 1000000000L;
+    t.tv_nsec = (now.tv_nsec + t.tv_nsec) % 1000000000L;
+    return t;
+}
+
+static long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t addr)
+{
+    struct timespec t;
+    if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME)
+        return -EINVAL;
+    if (guest_read(&c->m->mem, addr, &t, sizeof(t)) < 0)
+        return -EFAULT;
+    if (!valid(&t))
+        return -EINVAL;
+    if (!absolute)
+        t = after(clock, t);
+    return sleep_until(c->m, clock, &t);
+}
+
+long sys_nanosleep(struct call *c)
+{
+    return sleep_for(c, CLOCK_MONOTONIC, 0, c->arg[0]);
+}
+
+long sys_clock_nanosleep(struct call *c)
+{
+    int absolute = !!(c->arg[1] & TIMER_ABSTIME);
+    return sleep_for(c, (clockid_t)c->arg[0], absolute, c->arg[2]);
+}

@@ -1,0 +1,96 @@
+/* syscall.c: the table of system calls, and the way there and back. */
+#include "syscall.h"
+
+#include <asm/unistd_64.h>
+#include <errno.h>
+
+static syscall_handler *const table[SYSCALL_NUMBERS] = {
+    [__NR_read] = sys_read,
+    [__NR_write] = sys_write,
+    [__NR_open] = sys_no_file,
+    [__NR_close] = sys_close,
+    [__NR_stat] = sys_no_file,
+    [__NR_fstat] = sys_fstat,
+    [__NR_lstat] = sys_no_file,
+    [__NR_poll] = sys_poll,
+    [__NR_lseek] = sys_lseek,
+    [__NR_mmap] = sys_mmap,
+    [__NR_mprotect] = sys_mprotect,
+    [__NR_munmap] = sys_munmap,
+    [__NR_brk] = sys_brk,
+    [__NR_rt_sigaction] = sys_rt_sigaction,
+    [__NR_rt_sigprocmask] = sys_rt_sigprocmask,
+    [__NR_ioctl] = sys_ioctl,
+    [__NR_readv] = sys_readv,
+    [__NR_writev] = sys_writev,
+    [__NR_access] = sys_no_file,
+    [__NR_sched_yield] = sys_zero,
+    [__NR_mremap] = sys_mremap,
+    [__NR_madvise] = sys_madvise,
+    [__NR_dup] = sys_dup,
+    [__NR_nanosleep] = sys_nanosleep,
+    [__NR_getpid] = sys_getpid,
+    [__NR_exit] = sys_exit,
+    [__NR_kill] = sys_kill,
+    [__NR_uname] = sys_uname,
+    [__NR_fcntl] = sys_fcntl,
+    [__NR_getcwd] = sys_getcwd,
+    [__NR_readlink] = sys_no_file,
+    [__NR_gettimeofday] = sys_gettimeofday,
+    [__NR_getrusage] = sys_getrusage,
+    [__NR_sysinfo] = sys_sysinfo,
+    [__NR_getuid] = sys_zero,
+    [__NR_getgid] = sys_zero,
+    [__NR_geteuid] = sys_zero,
+    [__NR_getegid] = sys_zero,
+    [__NR_getppid] = sys_zero,
+    [__NR_sigaltstack] = sys_sigaltstack,
+    [__NR_prctl] = sys_prctl,
+    [__NR_arch_prctl] = sys_arch_prctl,
+    [__NR_gettid] = sys_getpid,
+    [__NR_tkill] = sys_kill,
+    [__NR_time] = sys_time,
+    [__NR_futex] = sys_futex,
+    [__NR_sched_getaffinity] = sys_sched_getaffinity,
+    [__NR_set_tid_address] = sys_getpid,
+    [__NR_clock_gettime] = sys_clock_gettime,
+    [__NR_clock_getres] = sys_clock_getres,
+    [__NR_clock_nanosleep] = sys_clock_nanosleep,
+    [__NR_exit_group] = sys_exit,
+    [__NR_tgkill] = sys_tgkill,
+    [__NR_openat] = sys_no_file_at,
+    [__NR_newfstatat] = sys_newfstatat,
+    [__NR_readlinkat] = sys_no_file_at,
+    [__NR_faccessat] = sys_no_file_at,
+    [__NR_set_robust_list] = sys_zero,
+    [__NR_prlimit64] = sys_prlimit64,
+    [__NR_getrandom] = sys_getrandom,
+    [__NR_rseq] = sys_not_here,
+};
+
+/* Counts a call that we do not have; its first use is logged. */
+static long unknown(struct machine *m, uint64_t number)
+{
+    struct program_counters *n = m->counters;
+    __atomic_add_fetch(&n->unknown_syscalls, 1, __ATOMIC_RELAXED);
+    uint64_t slot = number < SYSCALL_NUMBERS ? number : SYSCALL_NUMBERS - 1;
+    uint64_t bit = 1UL << slot % 64;
+    if (!(__atomic_fetch_or(&n->logged[slot / 64], bit, __ATOMIC_RELAXED) & bit))
+        console_note(m->console, "system call %lu (%s) is not there: ENOSYS",
+                     (unsigned long)number, syscall_name(number));
+    return -ENOSYS;
+}
+
+int syscall_answer(struct machine *m)
+{
+    const struct kvm_regs *r = vcpu_regs(&m->vm);
+    uint64_t number = r->rax;
+    struct call c = {m, {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9}, 0};
+    syscall_handler *handler = number < SYSCALL_NUMBERS ? table[number] : NULL;
+    m->touched = 1;
+    long ret = handler ? handler(&c) : unknown(m, number);
+    if (c.ends)
+        return -EPROTO;
+    vcpu_return(&m->vm, (uint64_t)ret, r->rdx);
+    return 0;
+}

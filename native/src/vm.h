@@ -1,0 +1,32 @@
+/* vm.h: one KVM virtual machine with its memory slots and its one vCPU. */
+#ifndef SKERRY_VM_H
+#define SKERRY_VM_H
+
+#include <linux/kvm.h>
+
+#include "guestmem.h"
+#include "kvm.h"
+
+struct vm {
+    struct kvm *kvm;
+    int fd, vcpu_fd;
+    struct kvm_run *run;
+    struct kvm_dirty_gfn *ring; /* or NULL */
+    struct kvm_sregs sregs;     /* what a healthy vCPU has between calls */
+};
+
+/* Makes a VM on the memory of (gm), its vCPU in ring 3 with paging on. With (track) the
+ * vCPU reports dirty pages of slot 0. (vm) may be given to vm_close whatever comes
+ * back: 0 or -errno. */
+int vm_open(struct vm *vm, struct kvm *kvm, const struct guestmem *gm, int track,
+            struct skerry_error *err);
+void vm_close(struct vm *vm);
+
+/* Makes KVM report every page again (KVM_RESET_DIRTY_RINGS). */
+int vm_rearm_dirty(struct vm *vm);
+
+/* Tells if the vCPU's privileged registers and code and stack selectors are as vm_open
+ * left them, from the copy that the last exit brought. */
+int vm_sregs_intact(const struct vm *vm);
+
+#endif
