@@ -5,7 +5,6 @@ from typing import TextIO
 
 from skerry.native import Stream
 
-
 _UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -35,4 +34,4 @@ class Log:
 
 def printable(text: str) -> str:
     """(text) without what could steer a terminal."""
-    return "".join(c if c.isprintable() or c == "	" else _UNPRINTABLE for c in text)
+    return "".join(c if c.isprintable() or c == "\t" else _UNPRINTABLE for c in text)
