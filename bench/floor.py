@@ -1,4 +1,4 @@
-"""The floor: what one bare KVM_RUN round trip costs here (see floor.c).
+"""The floor: what one bare KVM_RUN round trip costs here (see floor.c and loop.c).
 
 The extension is built when it is first asked for, into build/bench/, and again
 whenever its source is newer.
@@ -14,14 +14,21 @@ from typing import Any
 
 import cffi  # type: ignore[import-untyped]
 
-SOURCE = Path(__file__).resolve().with_name("floor.c")
-BUILD = SOURCE.parent.parent / "build" / "bench"
+HERE = Path(__file__).resolve()
+SOURCES = (HERE.with_name("floor.c"), HERE.with_name("loop.c"))
+BUILD = HERE.parent.parent / "build" / "bench"
 EXTENSION = BUILD / f"_floor{sysconfig.get_config_var('EXT_SUFFIX')}"
 DECLARATIONS = """
     struct floor;
     struct floor *floor_open(const char **step);
     int floor_exit(struct floor *f, int exits);
     void floor_close(struct floor *f);
+    struct loop {
+        uintptr_t serve, reset, vm;
+        const char *headers;
+    };
+    int loop_calls(const struct loop *l, int times);
+    double loop_reset_us(const struct loop *l);
 """
 
 
@@ -76,7 +83,7 @@ def _advice(code: int) -> str:
 
 
 def load() -> Any:
-    """The module _floor, built when it is missing or older than its source."""
+    """The module _floor, built when it is missing or older than its sources."""
     if not _is_fresh():
         build()
     spec = importlib.util.spec_from_file_location("_floor", EXTENSION)
@@ -89,7 +96,7 @@ def load() -> Any:
 def _is_fresh() -> bool:
     if not EXTENSION.exists():
         return False
-    newest = max(SOURCE.stat().st_mtime, Path(__file__).stat().st_mtime)
+    newest = max(path.stat().st_mtime for path in (*SOURCES, HERE))
     return EXTENSION.stat().st_mtime > newest
 
 
@@ -98,6 +105,7 @@ def build() -> None:
     BUILD.mkdir(parents=True, exist_ok=True)
     ffi = cffi.FFI()
     ffi.cdef(DECLARATIONS)
-    ffi.set_source("_floor", SOURCE.read_text(), extra_compile_args=["-O2"])
+    source = "\n".join(path.read_text() for path in SOURCES)
+    ffi.set_source("_floor", source, extra_compile_args=["-O2"])
     with tempfile.TemporaryDirectory(dir=BUILD) as directory:
         os.replace(ffi.compile(tmpdir=directory), EXTENSION)

@@ -1,66 +1,128 @@
-"""The product, as bench/micro.py sees it: the one place that knows its classes.
+"""The product, as bench/micro.py sees it: the one place that knows its classes."""
 
-What is not there yet raises NotImplementedError, and its figure reads "not
-measured".
-"""
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
-from typing import Protocol
+from bench import floor
+from skerry import native
+from skerry._native import ffi, lib
+from skerry.config import Program as Config
+from skerry.config import defaults
+from skerry.log import Log
+from skerry.program import Program
+
+HERE = Path(__file__).resolve()
+EXAMPLES = HERE.parent.parent / "guest" / "examples" / "build"
+HOST = b"Host: 127.0.0.1\r\n"
+LIMIT = 8.0
 
 
-class Machine(Protocol):
-    """A booted program and one request VM of it, in this process."""
+def _address(cdata: Any) -> int:
+    return int(ffi.cast("uintptr_t", cdata))
+
+
+class Machine:
+    """One request VM of a program, in this process."""
+
+    def __init__(self, program: Program, held: ExitStack) -> None:
+        self._program = program
+        self._held = held
+        self._vm = held.enter_context(
+            native.Vm(program.snapshot, program.console, LIMIT, 0.0, program.storage)
+        )
+        self._reply = lib.skerry_vm_reply(self._vm.raw)
+        self._bench = floor.load()
+        self._loops: dict[int, Any] = {}
+        self._exits = 0
+
+    def _loop(self, headers: int) -> Any:
+        """The C loop's arguments for a request that brings so many headers."""
+        if headers not in self._loops:
+            lines = HOST + b"".join(b"X-Number-%d: x\r\n" % i for i in range(headers))
+            loop = self._bench.ffi.new("struct loop *")
+            text = self._bench.ffi.new("char[]", lines)
+            loop.serve = _address(ffi.addressof(lib, "skerry_serve"))
+            loop.reset = _address(ffi.addressof(lib, "skerry_reset"))
+            loop.vm, loop.headers = _address(self._vm.raw), text
+            self._loops[headers] = loop, text
+        return self._loops[headers][0]
 
     def call(self, headers: int = 0) -> None:
-        """One GET that brings so many request headers, answered and reset.
-
-        An answer other than 200 raises.
-        """
+        """One GET that brings so many request headers, answered and reset."""
+        self._calls(self._loop(headers), 1)
+        if self._reply.status != 200:
+            raise RuntimeError(f"answered {self._reply.status}")
+        self._exits += self._reply.exits
 
     def calls(self, times: int) -> None:
-        """So many calls, timed beside the floor, whose loop is native.
+        """So many calls, in one C loop like the floor's."""
+        self._calls(self._loop(0), times)
 
-        A native loop here too leaves Python's cost out of the figure on both sides.
-        """
+    def _calls(self, loop: Any, times: int) -> None:
+        if self._bench.lib.loop_calls(loop, times) < 0:
+            raise RuntimeError("a call did not end, or its reset failed")
 
     def reset_us(self) -> float:
-        """One call; the microseconds of its reset, by the native code's clock."""
+        """One call; the microseconds of its reset."""
+        return float(self._bench.lib.loop_reset_us(self._loop(0)))
 
     def exits(self) -> int:
-        """How many KVM_RUN this machine has done, storage's included."""
+        """How many KVM_RUN the calls of this machine have done, storage's included."""
+        return self._exits
 
     def clone(self) -> "Machine":
         """One more request VM from the same frozen memory."""
+        return Machine(self._program, ExitStack())
 
     def close(self) -> None:
-        """Frees everything but the clones."""
+        """Frees it, and its program if this is the first."""
+        self._held.close()
 
 
-class Program(Protocol):
-    """A program that is ready: what can be closed, and no more."""
+def _configure(path: Path, **changed: object) -> Config:
+    values = defaults(path.name, path)
+    fields = {key: getattr(values, key) for key in Config.__slots__}
+    return Config(**fields | changed)
 
-    def close(self) -> None: ...
+
+def _start(path: Path, **changed: object) -> Program:
+    native.probe()
+    return Program(_configure(path, **changed), Log())
+
+
+def _open(path: Path, **changed: object) -> Machine:
+    program = _start(path, **changed)
+    held = ExitStack()
+    held.callback(program.close)
+    return Machine(program, held)
 
 
 def open_hello() -> Machine:
     """guest/examples/hello."""
-    raise NotImplementedError
+    return _open(EXAMPLES / "hello")
 
 
 def open_counter() -> Machine:
     """guest/examples/counter, with storage: a call holds one storage call."""
-    raise NotImplementedError
+    return _open(EXAMPLES / "counter", storage=True, stdout=False)
 
 
-def open_headers(count: int) -> Machine:
-    """A program whose answer has (count) extra response headers."""
-    raise NotImplementedError
+def open_headers() -> Machine:
+    """headers.c: its answer has 32 response headers."""
+    source, program = HERE.with_name("headers.c"), floor.BUILD / "headers"
+    include = f"-I{HERE.parent.parent / 'guest' / 'include'}"
+    command = ["cc", "-static", "-O2", include, str(source), "-o", str(program)]
+    subprocess.run(command, check=True)
+    return _open(program)
 
 
 def boot_hello() -> Program:
-    """hello, from its file to ready: booted and frozen. The caller has the clock."""
-    raise NotImplementedError
+    """hello, from its file to ready: booted and frozen, one clone made."""
+    return _start(EXAMPLES / "hello")
 
 
 def boot_counter() -> Program:
     """counter, from its file until both of its machines are ready."""
-    raise NotImplementedError
+    return _start(EXAMPLES / "counter", storage=True, stdout=False)

@@ -1,4 +1,4 @@
-"""skerry: an edge compute host. See README.md, and ARCHITECTURE.md for its structure."""
+"""skerry: an edge compute host. README.md shows it, ARCHITECTURE.md explains it."""
 
 from importlib.metadata import version
 

@@ -11,8 +11,20 @@ from skerry.message import Request, Response
 from skerry.program import Program
 from skerry.router import Router
 
-_NOT_FOUND = "404 no program answers here\n"
-_NOT_STARTED = "503 the program did not start\n"
+
+class Absent:
+    """Who answers, always the same, where no program does."""
+
+    def __init__(self, status: int, text: str) -> None:
+        self._response = Response.text(status, text)
+
+    def answer(self, request: Request) -> Response:
+        """The same for every (request)."""
+        return self._response
+
+
+_NOBODY = Absent(404, "404 no program answers here\n")
+_NOT_STARTED = Absent(503, "503 the program did not start\n")
 
 
 class App:
@@ -21,7 +33,7 @@ class App:
     def __init__(self, log: Log) -> None:
         self._log = log
         self.programs: list[Program] = []
-        self._router: Router[Program | ProgramError] = Router({})
+        self._router: Router[Program | Absent] = Router({}, _NOBODY)
 
     async def start(self, config: Config) -> None:
         """Starts all programs at the same time. One that does not start is logged, and
@@ -30,25 +42,20 @@ class App:
             *(asyncio.to_thread(self._start, each) for each in config.programs)
         )
         names = (each.name for each in config.programs)
-        self._router = Router(dict(zip(names, started, strict=True)))
+        self._router = Router(dict(zip(names, started, strict=True)), _NOBODY)
         self.programs = [each for each in started if isinstance(each, Program)]
 
-    def _start(self, config: ProgramConfig) -> Program | ProgramError:
+    def _start(self, config: ProgramConfig) -> Program | Absent:
         try:
             program = Program(config, self._log)
         except ProgramError as error:
             self._log.problem(f"program '{error.name}': {error.step}: {error.reason}")
-            return error
+            return _NOT_STARTED
         self._log.info(_ready_line(program))
         return program
 
     def __call__(self, request: Request) -> Response | Awaitable[Response]:
-        program = self._router.match(request.host, request.target)
-        if type(program) is Program:
-            return program.answer(request)
-        if program is None:
-            return Response.text(404, _NOT_FOUND)
-        return Response.text(503, _NOT_STARTED)
+        return self._router.match(request.host, request.target).answer(request)
 
     def close(self) -> None:
         """Ends all programs; no request may be in flight."""

@@ -12,8 +12,8 @@ from skerry.errors import SkerryError
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="skerry",
-        description="Compiled programs answer HTTP from KVM guests: a fresh machine for "
-        "every request, at native speed.",
+        description="Compiled programs answer HTTP from KVM guests: a fresh machine "
+        "for every request, at native speed.",
     )
     parser.add_argument("--version", action="version", version=f"skerry {__version__}")
     parsers = parser.add_subparsers(title="verbs", metavar="VERB", required=True)

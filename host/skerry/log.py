@@ -1,6 +1,8 @@
 """What the operator sees: one line an event."""
 
+import os
 import sys
+from io import TextIOWrapper
 from typing import TextIO
 
 from skerry.native import Stream
@@ -9,10 +11,16 @@ _UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 
 
 class Log:
-    """Writes lines to (out); what programs print, with their name before it."""
+    """Writes lines to (out); what programs print, with their name before it.
+
+    A line that cannot be written is lost, and a character that (out) does not have is
+    escaped: no request fails because of its log.
+    """
 
     def __init__(self, out: TextIO = sys.stdout) -> None:
         self._out = out
+        if isinstance(out, TextIOWrapper):
+            out.reconfigure(errors="backslashreplace")
 
     def info(self, text: str) -> None:
         """A line of the host's own."""
@@ -28,8 +36,20 @@ class Log:
         self._write(f"{mark}[{name}] {printable(text)}")
 
     def _write(self, text: str) -> None:
-        self._out.write(text + "\n")
-        self._out.flush()
+        try:
+            self._out.write(text + "\n")
+            self._out.flush()
+        except BrokenPipeError:
+            self._discard()
+        except OSError:
+            pass  # a full disk, say: it may have room again
+
+    def _discard(self) -> None:
+        """Nobody reads (out) any more. Without this, Python's own flush at its end
+        would fail, and so would the exit status."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._out.fileno())
+        os.close(nowhere)
 
 
 def printable(text: str) -> str:

@@ -1,5 +1,10 @@
 """One request and one response: what the HTTP side and the programs hand each other."""
 
+from typing import Self
+
+_BODILESS = frozenset((204, 304))
+_LENGTH = b"Content-Length: "
+
 
 class Request:
     """A request whose head and body have arrived and passed the HTTP rules.
@@ -39,43 +44,49 @@ class Request:
 
 
 class Response:
-    """An answer: its status (200 to 999), header lines and body.
+    """An answer: its status (200 to 999), and the rest of it as it goes out.
 
-    head is zero or more complete lines b"Name: value\\r\\n" that its maker has checked:
-    no bare CR or LF, no Content-Length, Transfer-Encoding or Connection. The has_*
-    flags say which of the lines that the server would add are already in head.
+    rest is header lines that its maker has checked, with Content-Type and
+    Content-Length, the empty line, and the body, which begins at body_at. has says
+    which of the lines that the server adds are there already: HAS_DATE, HAS_SERVER.
     """
 
-    __slots__ = (
-        "body",
-        "has_content_type",
-        "has_date",
-        "has_server",
-        "head",
-        "status",
-    )
+    __slots__ = ("body_at", "has", "rest", "status")
 
-    def __init__(
-        self,
-        status: int,
-        head: bytes = b"",
-        body: bytes = b"",
-        has_content_type: bool = False,
-        has_server: bool = False,
-        has_date: bool = False,
-    ) -> None:
+    HAS_DATE = 1
+    HAS_SERVER = 2
+
+    def __init__(self, status: int, rest: bytes, body_at: int, has: int = 0) -> None:
         self.status = status
-        self.head = head
-        self.body = body
-        self.has_content_type = has_content_type
-        self.has_server = has_server
-        self.has_date = has_date
+        self.rest = rest
+        self.body_at = body_at
+        self.has = has
 
     @classmethod
-    def text(cls, status: int, message: str, headers: bytes = b"") -> "Response":
+    def make(cls, status: int, lines: bytes, body: bytes, has: int = 0) -> Self:
+        """From header lines without Content-Length, and a body."""
+        if status in _BODILESS:
+            return cls(status, lines + b"\r\n", len(lines) + 2, has)
+        head = b"%bContent-Length: %d\r\n\r\n" % (lines, len(body))
+        return cls(status, head + body, len(head), has)
+
+    @classmethod
+    def text(cls, status: int, message: str, headers: bytes = b"") -> Self:
         """The host's own answer: (message) as UTF-8 text, (headers) as extra lines."""
-        head = b"Content-Type: text/plain; charset=utf-8\r\n" + headers
-        return cls(status, head, message.encode(), has_content_type=True)
+        lines = b"Content-Type: text/plain; charset=utf-8\r\n" + headers
+        return cls.make(status, lines, message.encode())
+
+    @property
+    def head(self) -> bytes:
+        """The header lines, but for the Content-Length that comes last."""
+        lines = self.rest[: self.body_at - 2]
+        before, line_end, last = lines[:-2].rpartition(b"\r\n")
+        return before + line_end if last.startswith(_LENGTH) else lines
+
+    @property
+    def body(self) -> bytes:
+        """The body."""
+        return self.rest[self.body_at :]
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.body)} bytes of body>"

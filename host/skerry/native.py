@@ -1,8 +1,8 @@
 """The only importer of _native: guests as Python objects.
 
 Every object is a context manager and owns one C object; close() may be called again.
-check() turns a C error into NativeError. A Vm serves one caller at a time; all else may be
-used from any thread.
+check() turns a C error into NativeError. A Vm serves one caller at a time; all else may
+be used from any thread.
 """
 
 import enum
@@ -192,17 +192,18 @@ _FAILED = int(lib.SKERRY_FAILED)
 _DISCARD = int(lib.SKERRY_DISCARD)
 _LARGE = int(lib.SKERRY_LARGE)
 _LINES = int(lib.SKERRY_LINES)
-_HAS_TYPE = int(lib.SKERRY_HAS_TYPE)
-_HAS_SERVER = int(lib.SKERRY_HAS_SERVER)
-_HAS_DATE = int(lib.SKERRY_HAS_DATE)
+_RARE = _FAILED | _DISCARD | _LARGE | _LINES
+_serve = lib.skerry_serve
+_HAS = int(lib.SKERRY_HAS_DATE) | int(lib.SKERRY_HAS_SERVER)  # as in Response
 
 
 class Vm(Owner):
-    """A clone that answers one request at a time: serve(), response(), then reset() or,
-    when the response says so, close().
+    """A clone that answers one request at a time. After an answer it is as frozen
+    again or, when (rare) and (discard) are set, has to be closed.
 
     A request may take (limit) seconds; serve() returns early after (inline) seconds if
-    that is not 0.
+    that is not 0. With (hold) the clone stays as the request left it until reset(): for
+    tests that look at it.
     """
 
     _close = lib.skerry_vm_close
@@ -214,70 +215,66 @@ class Vm(Owner):
         limit: float,
         inline: float = 0.0,
         storage: Storage | None = None,
+        hold: bool = False,
     ) -> None:
         out, error = ffi.new("struct skerry_vm **"), _error()
         limits = ffi.new("struct skerry_limits *")
         limits.request_ns, limits.inline_ns = int(limit * _NS), int(inline * _NS)
+        limits.hold = hold
         raw_storage = storage.raw if storage else ffi.NULL
         code = lib.skerry_vm_open(
             snapshot.raw, raw_storage, limits, console.raw, out, error
         )
         check(code, error)
         super().__init__(out[0])
-        self._reply = ffi.new("struct skerry_reply *")
-        self._reply_bytes = ffi.buffer(self._reply)
+        self._reply = lib.skerry_vm_reply(self.raw)
+        self._reply_bytes = ffi.buffer(self._reply, ffi.sizeof("struct skerry_reply"))
         self._out = ffi.buffer(lib.skerry_vm_out(self.raw), lib.SKERRY_OUT_SIZE)
         self._request: Request | None = None
-        self.discard = False  # close this clone, do not reset it
+        self.rare = 0  # not 0: look at the next three
+        self.discard = False  # close this clone
         self.failed = False  # the last request failed
         self.has_lines = False  # the console has lines
 
-    def serve(self, request: Request) -> bool:
-        """Runs (request). True: response() has the answer. False: it runs longer than
-        the inline time; resume() goes on."""
-        self._request = request
-        method, target, headers = request.method, request.target, request.headers
-        kind, body = request.content_type, request.body
-        done: int = lib.skerry_serve(
+    def serve(self, request: Request) -> Response | None:
+        """Runs (request). None: it takes longer than the inline time: resume() it."""
+        self._request = request  # its bytes are used until it is done
+        body = request.body
+        busy = _serve(
             self.raw,
-            method,
-            len(method),
-            target,
-            len(target),
-            headers,
-            len(headers),
-            kind,
-            len(kind),
+            request.method,
+            request.target,
+            request.headers,
+            request.content_type,
             body,
             len(body),
-            self._reply,
         )
-        return done == 0
+        return None if busy else self._response()
 
-    def resume(self) -> None:
+    def resume(self) -> Response:
         """Carries a request on to its end; may take up to its limit."""
-        lib.skerry_resume(self.raw, self._reply)
+        lib.skerry_resume(self.raw)
+        return self._response()
 
-    def response(self) -> Response:
-        """The answer; take it before the reset."""
+    def _response(self) -> Response:
         status, flags, head_len, body_len = _REPLY.unpack_from(self._reply_bytes)
-        self.discard = bool(flags & _DISCARD)
-        self.failed = bool(flags & _FAILED)
-        self.has_lines = bool(flags & _LINES)
+        self.rare = rare = flags & _RARE
+        if rare:
+            self.discard = bool(flags & _DISCARD)
+            self.failed = bool(flags & _FAILED)
+            self.has_lines = bool(flags & _LINES)
         if flags & _LARGE:
-            head = ffi.buffer(self._reply.head, head_len)[:]
-            body = ffi.buffer(self._reply.body, body_len)[:]
-        else:
-            head = self._out[0:head_len]
-            body = self._out[head_len : head_len + body_len]
-        return Response(
-            status,
-            head,
-            body,
-            bool(flags & _HAS_TYPE),
-            bool(flags & _HAS_SERVER),
-            bool(flags & _HAS_DATE),
-        )
+            return self._large_response(status, flags, head_len, body_len)
+        rest = self._out[0 : head_len + body_len]
+        return Response(status, rest, head_len, flags & _HAS)
+
+    def _large_response(
+        self, status: int, flags: int, head_len: int, body_len: int
+    ) -> Response:
+        head = ffi.buffer(self._reply.head, head_len)[:]
+        rest = head + ffi.buffer(self._reply.body, body_len)[:]
+        self.discard = self.discard or self.reset() < 0
+        return Response(status, rest, head_len, flags & _HAS)
 
     @property
     def reason(self) -> str:
@@ -291,8 +288,8 @@ class Vm(Owner):
         return self._reply.exits, self._reply.storage_runs
 
     def reset(self) -> int:
-        """Puts the clone back to the frozen state. Returns the number of pages that took,
-        or -errno: then the clone cannot be used again."""
+        """Puts the clone back to the frozen state once more. Returns the number of
+        pages that took, or -errno: then the clone cannot be used again."""
         pages: int = lib.skerry_reset(self.raw)
         return pages
 

@@ -1,26 +1,29 @@
-"""The clones of one program: taken for a request, given back when they are as frozen."""
+"""The clones of one program: taken for a request, given back as they were frozen."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from skerry.native import NativeError, Vm
 
 Waiter = asyncio.Future[Vm]
+T = TypeVar("T")
 
 
 class Pool:
-    """At most (limit) clones, made when they are first needed. The last one given back
-    is the first one taken: its pages are in the caches.
+    """At most (limit) clones, made when they are first needed.
 
-    For the event loop's thread; run() takes what would block to threads.
+    For the event loop's thread; run() takes what would block to threads. (free) may be
+    popped and appended to directly while nobody waits, that is while it is not empty;
+    the last one given back is the first one taken: its pages are in the caches.
     """
 
     def __init__(self, make: Callable[[], Vm], limit: int) -> None:
         self._make = make
         self._limit = limit
-        self._free: list[Vm] = []
+        self.free: list[Vm] = []
         self._made = 0
         self._waiting: deque[Waiter] = deque()
         self._threads: ThreadPoolExecutor | None = None
@@ -31,22 +34,20 @@ class Pool:
         self._made += 1
         return vm
 
-    def take(self) -> Vm | None:
-        """A clone that is free, or a new one; None when all of them serve."""
-        if self._free:
-            return self._free.pop()
-        if self._made >= self._limit:
-            return None
-        try:
-            return self.make()
-        except NativeError:
-            if not self._made:
-                raise
-            return None
+    async def take(self, seconds: float) -> Vm | None:
+        """A clone that is free, a new one, or the next one that comes free: first come,
+        first served; None if none does in (seconds)."""
+        if self.free:
+            return self.free.pop()
+        if self._made < self._limit:
+            try:
+                return self.make()
+            except NativeError:
+                if not self._made:
+                    raise
+        return await self._wait(seconds)
 
-    async def wait(self, seconds: float) -> Vm | None:
-        """The next clone that comes free, first come, first served; None if none does
-        in (seconds)."""
+    async def _wait(self, seconds: float) -> Vm | None:
         waiter: Waiter = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
@@ -61,7 +62,7 @@ class Pool:
             if not waiter.done():
                 waiter.set_result(vm)
                 return
-        self._free.append(vm)
+        self.free.append(vm)
 
     def drop(self, vm: Vm) -> None:
         """(vm) cannot be used again. Who waits gets a new one."""
@@ -70,16 +71,17 @@ class Pool:
         if self._waiting:
             self.give(self.make())
 
-    async def run(self, work: Callable[[], None]) -> None:
-        """Runs (work) on a thread of this pool's own."""
+    async def run(self, work: Callable[[], T]) -> T:
+        """What (work) returns, run on a thread of this pool's own."""
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._limit, "guest")
-        await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, work)
 
     def close(self) -> None:
         """Closes the clones that are free."""
         if self._threads:
             self._threads.shutdown()
-        for vm in self._free:
+        for vm in self.free:
             vm.close()
-        self._free.clear()
+        self.free.clear()

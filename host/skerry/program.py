@@ -73,6 +73,7 @@ class Program:
         self.body_limit = self.snapshot.body_limit
         self.pool = Pool(self._clone, config.concurrency)
         self.pool.give(self.pool.make())
+        self._free = self.pool.free
 
     def _boot(self, elf: bytes, kind: str) -> native.Snapshot:
         config = self.config
@@ -102,49 +103,46 @@ class Program:
 
     def answer(self, request: Request) -> Response | Awaitable[Response]:
         """Serves (request): at once when it is quick and a clone is free."""
-        if len(request.body) > self.body_limit:
-            return Response.text(413, "413 the body is too large for this program\n")
-        vm = self.pool.take()
-        if vm is None:
+        free = self._free
+        if not free or len(request.body) > self.body_limit:
             return self._answer_later(request)
-        if vm.serve(request):
-            return self._finish(vm)
-        return self._resume(vm)
+        vm = free.pop()
+        response = vm.serve(request)
+        if response is None:
+            return self._resume(vm)
+        if vm.rare:
+            return self._finish(vm, response)
+        free.append(vm)
+        return response
 
     def answer_now(self, request: Request) -> Response:
         """Serves (request) on this thread, however long it takes."""
         vm = self.pool.make()
-        if not vm.serve(request):
-            vm.resume()
-        return self._finish(vm)
+        return self._finish(vm, vm.serve(request) or vm.resume())
 
     async def _answer_later(self, request: Request) -> Response:
-        vm = await self.pool.wait(self.config.max_request_time)
+        if len(request.body) > self.body_limit:
+            return Response.text(413, "413 the body is too large for this program\n")
+        vm = await self.pool.take(self.config.max_request_time)
         if vm is None:
             text = "503 all machines of this program are busy\n"
             return Response.text(503, text, b"Retry-After: 1\r\n")
-        return self._finish(vm) if vm.serve(request) else await self._resume(vm)
+        response = vm.serve(request)
+        return self._finish(vm, response) if response else await self._resume(vm)
 
     async def _resume(self, vm: native.Vm) -> Response:
-        await self.pool.run(vm.resume)
-        return self._finish(vm)
+        return self._finish(vm, await self.pool.run(vm.resume))
 
-    def _finish(self, vm: native.Vm) -> Response:
-        response = vm.response()
-        if vm.has_lines:
+    def _finish(self, vm: native.Vm, response: Response) -> Response:
+        if vm.rare and vm.has_lines:
             self.print_lines()
-        if vm.failed:
-            response = self._failed(vm, response)
-        if vm.discard or vm.reset() < 0:
+        if vm.rare and vm.failed:
+            text = f"request failed: {vm.reason}"
+            self._log.program(self.config.name, Stream.HOST, text)
+        if vm.rare and vm.discard:
             self.pool.drop(vm)
         else:
             self.pool.give(vm)
-        return response
-
-    def _failed(self, vm: native.Vm, response: Response) -> Response:
-        self._log.program(self.config.name, Stream.HOST, f"request failed: {vm.reason}")
-        if response.status == 500 and not response.body:
-            return Response.text(500, "500 the program failed\n")
         return response
 
     def print_lines(self) -> None:

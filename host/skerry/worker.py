@@ -46,7 +46,7 @@ async def serve(config: Config, host: str, port: int, log: Log) -> None:
     except BaseException:
         app.close()
         raise
-    log.info(f"listening on {host}:{server.port}")
+    log.info(f"listening on {place(host, server.port)}")
     await stop.wait()
     log.info("stopping")
     await server.stop(_GRACE)
@@ -56,8 +56,15 @@ async def serve(config: Config, host: str, port: int, log: Log) -> None:
 async def _listen(app: App, host: str, port: int) -> http.Server:
     try:
         return await http.serve(app, host, port)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        # UnicodeError: (host) cannot be a name in the DNS.
+        reason = getattr(error, "strerror", None) or "not a host name"
         raise CannotServe(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; "
+            f"cannot listen on {place(host, port)}: {reason}; "
             "choose another with --listen HOST:PORT"
         ) from None
+
+
+def place(host: str, port: int) -> str:
+    """HOST:PORT; an IPv6 address stands in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -94,11 +94,12 @@ int skerry_storage_open(struct skerry_snapshot *snapshot, uint64_t call_ns,
                         struct skerry_error *err);
 void skerry_storage_close(struct skerry_storage *storage);
 
-/* How long a clone may take, ns. */
+/* How a clone serves; times in ns. */
 struct skerry_limits {
     uint64_t request_ns;
-    uint64_t
-        inline_ns; /* skerry_serve returns SKERRY_BUSY after about this; 0 = never */
+    uint64_t inline_ns; /* skerry_serve returns SKERRY_BUSY after about this; 0 = never */
+    int hold; /* leave the clone as the request left it until skerry_reset: for tests
+               * that look at it */
 };
 
 /* A clone that answers requests. (storage) may be NULL. */
@@ -107,10 +108,11 @@ int skerry_vm_open(struct skerry_snapshot *snapshot, struct skerry_storage *stor
                    struct skerry_vm **out, struct skerry_error *err);
 void skerry_vm_close(struct skerry_vm *vm);
 
-/* What the program answered; (head) is complete header lines. Pointers are good until
- * the next call with this vm. Unless SKERRY_LARGE is set, head and body lie one behind
- * the other in skerry_vm_out. The first four fields have fixed places: Python reads
- * them in one go. */
+/* What the program answered: its header lines, Content-Length and the empty line (head),
+ * then the body. Pointers are good until the next call with this vm. Unless SKERRY_LARGE
+ * is set, head and body lie one behind the other in skerry_vm_out, and the clone is back in
+ * the frozen state already. The first four fields have fixed places: Python reads them
+ * in one go. */
 struct skerry_reply {
     int32_t status; /* 200..599; 500 when the request failed */
     uint32_t flags; /* SKERRY_HAS_* and the like */
@@ -125,8 +127,8 @@ enum {
     SKERRY_HAS_SERVER = 2,
     SKERRY_HAS_TYPE = 4,
     SKERRY_FAILED = 16,  /* the request failed, even if on_error has answered */
-    SKERRY_DISCARD = 32, /* the clone must be closed, not reset */
-    SKERRY_LARGE = 64,   /* head and body do not fit into skerry_vm_out */
+    SKERRY_DISCARD = 32, /* the clone must be closed */
+    SKERRY_LARGE = 64,   /* the answer is still in guest memory: take it, then reset */
     SKERRY_LINES = 128,  /* the console has lines */
 };
 enum { SKERRY_DONE = 0, SKERRY_BUSY = 1 };
@@ -135,15 +137,17 @@ enum { SKERRY_OUT_SIZE = 65536 };
 /* Where small answers are: SKERRY_OUT_SIZE bytes, as long as the vm lives. */
 const char *skerry_vm_out(const struct skerry_vm *vm);
 
-/* Serves a request: returns SKERRY_DONE with (*reply), or SKERRY_BUSY when it runs on:
- * then skerry_resume, on a thread that may wait, carries it to its end. (headers) is
- * lines "Name: value\r\n". Strings must live until SKERRY_DONE; they are arguments, not
- * a struct, because cffi hands over bytes without a copy only so. */
-int skerry_serve(struct skerry_vm *vm, const char *method, size_t method_len,
-                 const char *url, size_t url_len, const char *headers,
-                 size_t headers_len, const char *content_type, size_t content_type_len,
-                 const char *body, size_t body_len, struct skerry_reply *reply);
-int skerry_resume(struct skerry_vm *vm, struct skerry_reply *reply);
+/* The reply of the last request, in a place that stays the same. */
+const struct skerry_reply *skerry_vm_reply(const struct skerry_vm *vm);
+
+/* Serves a request: returns SKERRY_DONE with the reply in place, or SKERRY_BUSY when it runs
+ * on: then skerry_resume, on a thread that may wait, carries it to its end. Strings end
+ * with a NUL, (headers) is lines "Name: value\r\n"; all must live until SKERRY_DONE. They
+ * are arguments, not a struct, because cffi hands over bytes without a copy only so. */
+int skerry_serve(struct skerry_vm *vm, const char *method, const char *url,
+                 const char *headers, const char *content_type, const char *body,
+                 size_t body_len);
+int skerry_resume(struct skerry_vm *vm);
 
 /* Puts the clone back to the frozen state. Call it once after each reply without
  * SKERRY_DISCARD. Returns the number of pages put back, or -errno: then close the

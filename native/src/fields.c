@@ -49,8 +49,7 @@ static int well_formed(const char *text, uint32_t len)
     if (!colon)
         return -EINVAL;
     uint32_t at = (uint32_t)(colon - text);
-    if (at + 2 >= len || text[at + 1] != ' ' || text[at + 2] == ' ' ||
-        text[len - 1] == ' ')
+    if (at + 2 >= len || text[at + 1] != ' ' || text[len - 1] == ' ')
         return -EINVAL;
     if (!token_ok(text, at) || !field_value_ok(colon + 1, len - at - 1))
         return -EINVAL;
@@ -59,9 +58,9 @@ static int well_formed(const char *text, uint32_t len)
 
 static int reserve(struct fields *f, uint32_t len)
 {
-    if (f->count == FIELDS_MAX || f->used + len > FIELDS_BYTES)
+    if (f->count == FIELDS_MAX || len > FIELDS_BYTES - f->used)
         return -ENOSPC;
-    if (f->used + len <= f->capacity)
+    if (f->text && f->used + len <= f->capacity)
         return 0;
     uint32_t capacity = f->capacity ? f->capacity : 1024;
     while (capacity < f->used + len)
@@ -74,21 +73,41 @@ static int reserve(struct fields *f, uint32_t len)
     return 0;
 }
 
-int fields_receive(struct fields *f, const char *text, uint32_t len, uint32_t colon)
+/* Copies text behind the last field. */
+static int copy(struct fields *f, const char *text, uint32_t len)
 {
     int ret = reserve(f, len);
-    if (ret < 0)
-        return ret;
-    memcpy(f->text + f->used, text, len);
+    if (ret == 0)
+        memcpy(f->text + f->used, text, len);
+    return ret;
+}
+
+/* The text may lie in shared memory, and change: only the copy is looked at. Returns the
+ * place of its colon, or -errno. */
+static int copy_checked(struct fields *f, const char *text, uint32_t len)
+{
+    int ret = copy(f, text, len);
+    return ret < 0 ? ret : well_formed(f->text + f->used, len);
+}
+
+/* What was copied is a field from now on. */
+static int keep(struct fields *f, uint32_t len, uint32_t colon)
+{
     f->field[f->count++] = (struct field){f->used, len, colon};
     f->used += len;
     return 0;
 }
 
+int fields_receive(struct fields *f, const char *text, uint32_t len, uint32_t colon)
+{
+    int ret = copy(f, text, len);
+    return ret < 0 ? ret : keep(f, len, colon);
+}
+
 int fields_append(struct fields *f, const char *text, uint32_t len)
 {
-    int colon = well_formed(text, len);
-    return colon < 0 ? colon : fields_receive(f, text, len, (uint32_t)colon);
+    int colon = copy_checked(f, text, len);
+    return colon < 0 ? colon : keep(f, len, (uint32_t)colon);
 }
 
 int field_named(const char *text, uint32_t colon, const char *name, uint32_t len)
@@ -107,15 +126,15 @@ static void unset(struct fields *f, const char *name, uint32_t len)
 
 int fields_set(struct fields *f, const char *text, uint32_t len)
 {
-    const char *colon = memchr(text, ':', len);
-    if (!colon) {
+    if (!memchr(text, ':', len)) {
         unset(f, text, len);
         return 0;
     }
-    if (well_formed(text, len) < 0)
-        return -EINVAL;
-    unset(f, text, (uint32_t)(colon - text));
-    return fields_append(f, text, len);
+    int colon = copy_checked(f, text, len);
+    if (colon < 0)
+        return colon;
+    unset(f, f->text + f->used, (uint32_t)colon);
+    return keep(f, len, (uint32_t)colon);
 }
 
 const struct field *fields_find(const struct fields *f, const char *name, uint32_t len)

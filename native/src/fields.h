@@ -26,7 +26,7 @@ void fields_clear(struct fields *f);
 void fields_release(struct fields *f);
 
 /* Adds "Name: value". Returns 0; -EINVAL when it is not one (a token, a colon, a space,
- * a value without space at its ends, no control characters); -ENOSPC over the limits.
+ * a value without a space at its end, no control characters); -ENOSPC over the limits.
  */
 int fields_append(struct fields *f, const char *text, uint32_t len);
 

@@ -22,7 +22,7 @@ static int allowed(const struct guestmem *gm, uint64_t addr, uint64_t len, int a
 /* An allowed range cannot span both slots: there is a hole between them. */
 static uint8_t *host_pointer(const struct guestmem *gm, uint64_t addr)
 {
-    if (addr >= gm->layout.shm.begin)
+    if (gm->shm && addr >= gm->layout.shm.begin)
         return gm->shm + (addr - gm->layout.shm.begin);
     return gm->base + addr;
 }
@@ -95,7 +95,8 @@ long guest_string(const struct guestmem *gm, uint64_t addr, char *dst, size_t si
 
 int guest_executable(const struct guestmem *gm, uint64_t addr)
 {
-    return !!(paging_access(gm->base, &gm->layout, addr) & ACCESS_EXECUTE);
+    return region_holds(gm->layout.program, addr, 1) &&
+           paging_access(gm->base, &gm->layout, addr) & ACCESS_EXECUTE;
 }
 
 void guest_note(struct guestmem *gm, uint64_t addr, uint64_t len)

@@ -41,7 +41,8 @@ int guest_zero(struct guestmem *gm, uint64_t addr, uint64_t len);
  * or -ENAMETOOLONG when it does not fit into (size) bytes with its NUL. */
 long guest_string(const struct guestmem *gm, uint64_t addr, char *dst, size_t size);
 
-/* Tells if ring 3 may execute the instruction at (addr). */
+/* Tells if the instruction at (addr) is the program's own, not one of our stubs that
+ * ring 3 may execute too. */
 int guest_executable(const struct guestmem *gm, uint64_t addr);
 
 /* Notes pages of the host's own writes to slot 0 that do not come from a guest pointer.

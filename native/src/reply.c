@@ -3,6 +3,7 @@
 #include "reply.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -65,12 +66,12 @@ static int add_line(struct text *t, const char *src, size_t len)
     return add(t, src, len) < 0 ? -ENOMEM : add(t, "\r\n", 2);
 }
 
-static int add_type(struct text *t, const struct exchange *x)
+static int add_type(struct text *t, const char *type, size_t len)
 {
     static const char name[] = "Content-Type: ";
     if (add(t, name, sizeof(name) - 1) < 0)
         return -ENOMEM;
-    return add_line(t, x->content_type, x->content_type_len);
+    return add_line(t, type, len);
 }
 
 /* A type given with the response wins over a Content-Type header. */
@@ -87,12 +88,42 @@ static int add_field(struct text *t, const struct exchange *x, const struct fiel
     return add_line(t, field, e->len);
 }
 
-static int add_head(struct text *t, const struct exchange *x, uint32_t *flags)
+static int add_fields(struct text *t, const struct exchange *x, uint32_t *flags)
 {
-    int ret = *flags ? add_type(t, x) : 0;
+    int ret = *flags ? add_type(t, x->content_type, x->content_type_len) : 0;
     for (uint32_t i = 0; ret == 0 && i < x->answered.count; i++)
         ret = add_field(t, x, &x->answered.field[i], flags);
     return ret;
+}
+
+/* RFC 9110, 8.6: these have no body, and no length is told. */
+static int has_no_body(int status)
+{
+    return status == 204 || status == 304;
+}
+
+/* Ends the head: what every response has, and the empty line. */
+static int add_end(struct text *t, uint32_t flags, int status, uint64_t body_len)
+{
+    static const char type[] = "application/octet-stream";
+    char length[64];
+    if (has_no_body(status))
+        return add(t, "\r\n", 2);
+    if (!(flags & SKERRY_HAS_TYPE) && add_type(t, type, sizeof(type) - 1) < 0)
+        return -ENOMEM;
+    int len = snprintf(length, sizeof(length), "Content-Length: %lu\r\n\r\n",
+                       (unsigned long)body_len);
+    return add(t, length, (size_t)len);
+}
+
+static void fill_in(struct skerry_reply *reply, const struct exchange *x,
+                    const struct text *t)
+{
+    reply->status = x->status;
+    reply->head = t->at;
+    reply->head_len = t->used;
+    reply->body = (const char *)x->body;
+    reply->body_len = has_no_body(x->status) ? 0 : x->body_len;
 }
 
 int reply_build(const struct exchange *x, char *out, struct text *spill,
@@ -102,18 +133,32 @@ int reply_build(const struct exchange *x, char *out, struct text *spill,
     uint32_t flags = x->content_type_len ? SKERRY_HAS_TYPE : 0;
     free(spill->at);
     *spill = (struct text){0};
-    int ret = add_head(&t, x, &flags);
+    int ret = add_fields(&t, x, &flags);
+    if (ret == 0)
+        ret = add_end(&t, flags, x->status, x->body_len);
     if (t.at != out)
         *spill = t;
-    reply->status = ret < 0 ? 500 : x->status;
-    reply->head = t.at;
-    reply->head_len = ret < 0 ? 0 : t.used;
-    reply->body = (const char *)x->body;
-    reply->body_len = ret < 0 ? 0 : x->body_len;
-    if (reply->head_len + reply->body_len > SKERRY_OUT_SIZE || t.at != out)
+    if (ret < 0)
+        return ret;
+    fill_in(reply, x, &t);
+    if (t.at != out || reply->body_len > SKERRY_OUT_SIZE - reply->head_len)
         flags |= SKERRY_LARGE;
     else
         memcpy(out + reply->head_len, reply->body, reply->body_len);
     reply->flags |= flags;
-    return ret;
+    return 0;
+}
+
+void reply_failed(char *out, struct skerry_reply *reply)
+{
+    static const char head[] = "Content-Type: text/plain\r\nContent-Length: 23\r\n\r\n";
+    static const char body[] = "500 the program failed\n";
+    memcpy(out, head, sizeof(head) - 1);
+    memcpy(out + sizeof(head) - 1, body, sizeof(body) - 1);
+    reply->status = 500;
+    reply->head = out;
+    reply->head_len = sizeof(head) - 1;
+    reply->body = out + sizeof(head) - 1;
+    reply->body_len = sizeof(body) - 1;
+    reply->flags |= SKERRY_HAS_TYPE;
 }

@@ -9,10 +9,13 @@ struct text {
     size_t used, capacity;
 };
 
-/* Writes the header lines of what (x) has answered into (out), a small body behind
- * them, and fills in (reply). (out) grows beyond its first SKERRY_OUT_SIZE bytes only
- * for large header lines, into (spill). 0 or -ENOMEM. */
+/* Writes the head of what (x) has answered into (out), with Content-Length and the empty
+ * line, a small body behind it, and fills in (reply). (out) has SKERRY_OUT_SIZE bytes; a
+ * longer head goes to (spill). 0 or -ENOMEM. */
 int reply_build(const struct exchange *x, char *out, struct text *spill,
                 struct skerry_reply *reply);
+
+/* The answer to a request that failed without one of its own. */
+void reply_failed(char *out, struct skerry_reply *reply);
 
 #endif

@@ -18,6 +18,7 @@ struct skerry_vm {
     struct skerry_storage *storage;
     struct skerry_limits limits;
     struct request request;
+    struct skerry_reply reply;
     char *out;         /* SKERRY_OUT_SIZE bytes */
     struct text spill; /* header lines that do not fit there */
     int failed;        /* on_error runs, or has run */
@@ -100,27 +101,36 @@ static int enter_error(struct skerry_vm *vm)
     return request_enter_error(m, m->exchange.request);
 }
 
-static void finish(struct skerry_vm *vm, enum stop stop, struct skerry_reply *reply)
+/* Puts the clone back at once unless the answer still lies in its memory. */
+static void leave(struct skerry_vm *vm)
+{
+    if (vm->reply.flags & (SKERRY_DISCARD | SKERRY_LARGE) || vm->limits.hold)
+        return;
+    if (skerry_reset(vm) < 0)
+        vm->reply.flags |= SKERRY_DISCARD;
+}
+
+static void finish(struct skerry_vm *vm, enum stop stop)
 {
     struct machine *m = &vm->machine;
-    *reply = (struct skerry_reply){.status = 500,
-                                   .head = vm->out,
-                                   .body = vm->out,
-                                   .reason = vm->failed ? vm->reason : "",
+    struct skerry_reply *reply = &vm->reply;
+    *reply = (struct skerry_reply){.reason = vm->failed ? vm->reason : "",
                                    .exits = m->exits + m->storage_exits,
                                    .storage_runs = m->storage_exits};
-    if (vm->failed)
-        reply->flags = SKERRY_FAILED | SKERRY_DISCARD;
-    else if (!vm_sregs_intact(&m->vm))
+    if (vm->failed || !vm_sregs_intact(&m->vm))
         reply->flags = SKERRY_DISCARD;
-    if (stop == STOP_ANSWERED)
-        reply_build(&m->exchange, vm->out, &vm->spill, reply);
+    if (vm->failed)
+        reply->flags |= SKERRY_FAILED;
+    if (stop != STOP_ANSWERED ||
+        reply_build(&m->exchange, vm->out, &vm->spill, reply) < 0)
+        reply_failed(vm->out, reply);
     console_flush(m->console);
     if (console_pending(m->console))
         reply->flags |= SKERRY_LINES;
+    leave(vm);
 }
 
-static int carry_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *reply)
+static int carry_on(struct skerry_vm *vm, uint64_t pause)
 {
     enum stop stop;
     do {
@@ -128,11 +138,11 @@ static int carry_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *r
         if (stop == STOP_BUSY)
             return SKERRY_BUSY;
     } while (stop != STOP_ANSWERED && enter_error(vm));
-    finish(vm, stop, reply);
+    finish(vm, stop);
     return SKERRY_DONE;
 }
 
-static int begin(struct skerry_vm *vm, struct skerry_reply *reply)
+static int begin(struct skerry_vm *vm)
 {
     struct machine *m = &vm->machine;
     uint64_t now = clock_now();
@@ -141,33 +151,37 @@ static int begin(struct skerry_vm *vm, struct skerry_reply *reply)
     m->deadline = now + vm->limits.request_ns;
     vm->failed = 0;
     if (request_enter(m, &vm->request) < 0 && !enter_error(vm)) {
-        finish(vm, STOP_FAILED, reply);
+        finish(vm, STOP_FAILED);
         return SKERRY_DONE;
     }
-    return carry_on(vm, vm->limits.inline_ns ? now + vm->limits.inline_ns : 0, reply);
+    return carry_on(vm, vm->limits.inline_ns ? now + vm->limits.inline_ns : 0);
 }
 
-int skerry_serve(struct skerry_vm *vm, const char *method, size_t method_len,
-                 const char *url, size_t url_len, const char *headers,
-                 size_t headers_len, const char *content_type, size_t content_type_len,
-                 const char *body, size_t body_len, struct skerry_reply *reply)
+int skerry_serve(struct skerry_vm *vm, const char *method, const char *url,
+                 const char *headers, const char *content_type, const char *body,
+                 size_t body_len)
 {
     vm->request = (struct request){.method = method,
-                                   .method_len = method_len,
+                                   .method_len = strlen(method),
                                    .url = url,
-                                   .url_len = url_len,
+                                   .url_len = strlen(url),
                                    .headers = headers,
-                                   .headers_len = headers_len,
+                                   .headers_len = strlen(headers),
                                    .content_type = content_type,
-                                   .content_type_len = content_type_len,
+                                   .content_type_len = strlen(content_type),
                                    .body = body,
                                    .body_len = body_len};
-    return begin(vm, reply);
+    return begin(vm);
 }
 
-int skerry_resume(struct skerry_vm *vm, struct skerry_reply *reply)
+int skerry_resume(struct skerry_vm *vm)
 {
-    return carry_on(vm, 0, reply);
+    return carry_on(vm, 0);
+}
+
+const struct skerry_reply *skerry_vm_reply(const struct skerry_vm *vm)
+{
+    return &vm->reply;
 }
 
 int skerry_reset(struct skerry_vm *vm)

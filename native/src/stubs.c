@@ -7,6 +7,7 @@
  * of their own. */
 #include "stubs.h"
 
+#include <cpuid.h>
 #include <string.h>
 
 #include "abi.h"
@@ -16,51 +17,48 @@
 #define VALUE(x) TEXT(x)
 
 /* The trampoline is the first thing that runs in every call, before any code of the
- * program, in ring 3: it puts back the registers that KVM_RUN does not carry.
- * In: r10 function, r11 its third argument, rbx FS base, rbp GS base, rax mask for
- * XRSTOR, rdx 0; the other arguments are where they belong. */
+ * program, in ring 3: it puts back the registers that KVM_RUN does not carry. WRPKRU
+ * comes first, because the program may have closed all memory to itself; where the
+ * instruction is not there it becomes a NOP. XRSTOR's mask is all that XCR0 has, which a
+ * software KVM leaves as the machine has it, with PKRU and AMX; but not the tiles of AMX
+ * (bit 18): they are larger than the page of the image, and LDTILECFG clears them.
+ * In: r10 function, r11 its third argument, r12 its fourth, rbx FS base, rbp GS base,
+ * rax, rcx, rdx 0; the other arguments are where they belong. */
+/* clang-format off */
 __asm__(
     ".pushsection .rodata\n"
     "ring0_stub_begin:\n"
-    "  outb %al, $" VALUE(
-        PORT_SYSCALL) "\n"
-                      "  sysretq\n"
-                      "ring0_stub_end:\n"
-                      "ring3_stub_begin:\n"
-                      "  outb %al, $" VALUE(
-                          PORT_SYSCALL) "\n"
-                                        "  jmp *%rcx\n"
-                                        "ring3_stub_end:\n"
-                                        "trampoline_begin:\n"
-                                        "  xrstor64 0x7000\n"
-                                        "  mov %edx, %ds\n"
-                                        "  mov %edx, %es\n"
-                                        "  mov %edx, %fs\n"
-                                        "  mov %edx, %gs\n"
-                                        "  wrfsbase %rbx\n"
-                                        "  wrgsbase %rbp\n"
-                                        "  mov %r11, %rdx\n"
-                                        "  xor %eax, %eax\n"
-                                        "  xor %ebx, %ebx\n"
-                                        "  xor %ebp, %ebp\n"
-                                        "  xor %r11d, %r11d\n"
-                                        "  call *%r10\n"
-                                        "  mov $" VALUE(
-                                            KVM_API_RETURNED) ", %eax\n"
-                                                              "  out %eax, $" VALUE(
-                                                                  PORT_HOST_CALL) "\n"
-                                                                                  "  "
-                                                                                  "ud2"
-                                                                                  "\n"
-                                                                                  "tram"
-                                                                                  "poli"
-                                                                                  "ne_"
-                                                                                  "end:"
-                                                                                  "\n"
-                                                                                  ".pop"
-                                                                                  "sect"
-                                                                                  "ion"
-                                                                                  "\n");
+    "  outb %al, $" VALUE(PORT_SYSCALL) "\n"
+    "  sysretq\n"
+    "ring0_stub_end:\n"
+    "ring3_stub_begin:\n"
+    "  outb %al, $" VALUE(PORT_SYSCALL) "\n"
+    "  jmp *%rcx\n"
+    "ring3_stub_end:\n"
+    "trampoline_begin:\n"
+    "  wrpkru\n"
+    "  mov $0xfffbffff, %eax\n"
+    "  xrstor64 0x7000\n"
+    "  mov %edx, %ds\n"
+    "  mov %edx, %es\n"
+    "  mov %edx, %fs\n"
+    "  mov %edx, %gs\n"
+    "  wrfsbase %rbx\n"
+    "  wrgsbase %rbp\n"
+    "  mov %r11, %rdx\n"
+    "  mov %r12, %rcx\n"
+    "  xor %eax, %eax\n"
+    "  xor %ebx, %ebx\n"
+    "  xor %ebp, %ebp\n"
+    "  xor %r11d, %r11d\n"
+    "  xor %r12d, %r12d\n"
+    "  call *%r10\n"
+    "  mov $" VALUE(KVM_API_RETURNED) ", %eax\n"
+    "  out %eax, $" VALUE(PORT_HOST_CALL) "\n"
+    "  ud2\n"
+    "trampoline_end:\n"
+    ".popsection\n");
+/* clang-format on */
 extern const uint8_t ring0_stub_begin[], ring0_stub_end[];
 extern const uint8_t ring3_stub_begin[], ring3_stub_end[];
 extern const uint8_t trampoline_begin[], trampoline_end[];
@@ -114,6 +112,22 @@ static void copy_code(uint8_t *dst, const uint8_t *begin, const uint8_t *end)
     memcpy(dst, begin, (size_t)(end - begin));
 }
 
+/* Tells if ring 3 of a guest has WRPKRU: where it runs with the machine's own CR4. With
+ * hardware the guest's CR4.PKE is 0. */
+static int has_wrpkru(int ring0_stub)
+{
+    unsigned a, b, c = 0, d;
+    return !ring0_stub && __get_cpuid_count(7, 0, &a, &b, &c, &d) && c & bit_OSPKE;
+}
+
+static void install_trampoline(uint8_t *base, int ring0_stub)
+{
+    static const uint8_t nop[] = {0x0f, 0x1f, 0x00}; /* as long as WRPKRU */
+    copy_code(base + TRAMPOLINE_ADDR, trampoline_begin, trampoline_end);
+    if (!has_wrpkru(ring0_stub))
+        memcpy(base + TRAMPOLINE_ADDR, nop, sizeof(nop));
+}
+
 void stubs_install(uint8_t *base, int ring0_stub)
 {
     install_descriptors(base);
@@ -122,5 +136,5 @@ void stubs_install(uint8_t *base, int ring0_stub)
         copy_code(base + SYSCALL_STUB_ADDR, ring0_stub_begin, ring0_stub_end);
     else
         copy_code(base + SYSCALL_STUB_ADDR, ring3_stub_begin, ring3_stub_end);
-    copy_code(base + TRAMPOLINE_ADDR, trampoline_begin, trampoline_end);
+    install_trampoline(base, ring0_stub);
 }

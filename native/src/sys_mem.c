@@ -35,7 +35,7 @@ static void protect(struct machine *m, uint64_t addr, uint64_t len, int access)
     struct kvm_sregs *s = &m->vm.run->s.regs.sregs;
     paging_protect(m->mem.base, &m->mem.layout, addr, len, access, 0);
     s->cr3 = paging_other_root(&m->mem.layout, s->cr3);
-    m->vm.run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+    vcpu_set_sregs(&m->vm);
 }
 
 /* Tells if the range is memory whose access a program may set. */

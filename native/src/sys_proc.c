@@ -12,7 +12,7 @@
 #include "syscall.h"
 
 #define GUEST_PID 1
-#define RANDOM_CHUNK 256
+#define RANDOM_MOST (32UL << 20)
 
 long sys_zero(struct call *c)
 {
@@ -37,7 +37,7 @@ static long set_base(struct machine *m, struct kvm_segment *segment, uint64_t ba
     if (base >= 1UL << 47)
         return -EPERM;
     segment->base = base;
-    m->vm.run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+    vcpu_set_sregs(&m->vm);
     return 0;
 }
 
@@ -95,14 +95,18 @@ long sys_prlimit64(struct call *c)
     return guest_write(&c->m->mem, c->arg[3], &limit, sizeof(limit));
 }
 
+/* Up to RANDOM_MOST bytes are given whole, as Linux does. */
 long sys_getrandom(struct call *c)
 {
-    uint8_t bytes[RANDOM_CHUNK];
-    uint64_t len = c->arg[1] < RANDOM_CHUNK ? c->arg[1] : RANDOM_CHUNK;
-    if (getrandom(bytes, len, 0) != (ssize_t)len)
-        return -EAGAIN;
-    long ret = guest_write(&c->m->mem, c->arg[0], bytes, len);
-    return ret < 0 ? ret : (long)len;
+    uint64_t len = c->arg[1] < RANDOM_MOST ? c->arg[1] : RANDOM_MOST;
+    if (c->arg[2] & ~(uint64_t)(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE) ||
+        !(~c->arg[2] & (GRND_RANDOM | GRND_INSECURE)))
+        return -EINVAL;
+    uint8_t *dst = guest_window(&c->m->mem, c->arg[0], len);
+    if (!dst)
+        return -EFAULT;
+    ssize_t given = getrandom(dst, len, 0);
+    return given < 0 ? -errno : given;
 }
 
 long sys_sched_getaffinity(struct call *c)

@@ -108,11 +108,19 @@ void vcpu_start(struct vm *vm, uint64_t rip, uint64_t rsp)
     vm->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
 }
 
+/* KVM reads the task register back as busy, whatever was set. */
+void vcpu_set_sregs(struct vm *vm)
+{
+    vm->run->s.regs.sregs.tr.type = vm->kvm->tss_type;
+    vm->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+}
+
 static void forget_events(struct vm *vm)
 {
     vm->run->s.regs.sregs = vm->sregs;
     memset(&vm->run->s.regs.events, 0, sizeof(vm->run->s.regs.events));
-    vm->run->kvm_dirty_regs |= KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS;
+    vm->run->kvm_dirty_regs |= KVM_SYNC_X86_EVENTS;
+    vcpu_set_sregs(vm);
 }
 
 void vcpu_call(struct vm *vm, const struct guest_call *call, int privileged)
@@ -123,13 +131,12 @@ void vcpu_call(struct vm *vm, const struct guest_call *call, int privileged)
                                        .rdi = call->arg[0],
                                        .rsi = call->arg[1],
                                        .r11 = call->arg[2],
-                                       .rcx = call->arg[3],
+                                       .r12 = call->arg[3],
                                        .r8 = call->arg[4],
                                        .r9 = call->arg[5],
                                        .r10 = call->function,
                                        .rbx = call->fs_base,
-                                       .rbp = call->gs_base,
-                                       .rax = vm->kvm->xcr0};
+                                       .rbp = call->gs_base};
     vm->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
     if (privileged)
         forget_events(vm);

@@ -95,7 +95,7 @@ class Client:
 
 
 def echo(request):
-    return Response(200, b"", request.target + request.body)
+    return Response.make(200, b"", request.target + request.body)
 
 
 @pytest.fixture
@@ -180,7 +180,9 @@ def test_a_handler_that_raises_answers_500_and_the_connection_goes_on(connect, c
     assert "oh" in caplog.text
 
 
-@pytest.mark.parametrize("response", [None, Response(99), Response(200, b"", "text")])
+@pytest.mark.parametrize(
+    "response", [None, Response.text(99, ""), Response(200, "text", 0)]
+)
 def test_a_handler_that_returns_nonsense_answers_500(connect, loop, caplog, response):
     client = connect(lambda request: response)
     client.send(GET)

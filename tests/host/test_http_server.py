@@ -48,11 +48,11 @@ def against(handler, limits=FAST):
 
 
 def hello(request):
-    return Response(200, b"", b"hello " + request.target)
+    return Response.make(200, b"", b"hello " + request.target)
 
 
 def big(request):
-    return Response(200, b"", b"x" * BIG)
+    return Response.make(200, b"", b"x" * BIG)
 
 
 async def slow(request):

@@ -54,7 +54,7 @@ class Guest:
     """A program that has started, with one clone to serve. A context manager.
 
     get() and request() serve one request and reset the clone; one that has to be
-    discarded is replaced by a new clone.
+    discarded is replaced by a new clone. Clones stay as a request left them until then.
     """
 
     def __init__(
@@ -116,17 +116,17 @@ class Guest:
 
     def clone(self) -> native.Vm:
         """One more clone; its owner closes it."""
-        return native.Vm(self.snapshot, self.console, self._limit, 0.0, self.storage)
+        return native.Vm(
+            self.snapshot, self.console, self._limit, 0.0, self.storage, hold=True
+        )
 
     def request(self, request: Request) -> Response:
         """Serves (request) and puts the clone back."""
-        if not self.vm.serve(request):
-            self.vm.resume()
-        response = self.vm.response()
-        self.failure = self.vm.reason if self.vm.failed else ""
-        self.discarded = self.vm.discard
+        response = self.vm.serve(request) or self.vm.resume()
+        self.failure = self.vm.reason
+        self.discarded = bool(self.vm.rare) and self.vm.discard
         self.exits = self.vm.exits
-        if self.vm.discard or self.vm.reset() < 0:
+        if self.discarded or self.vm.reset() < 0:
             self.vm.close()
             self.vm = self.clone()
         return response

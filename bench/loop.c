@@ -1,0 +1,48 @@
+/* loop.c: calls the product's functions in a loop as tight as the floor's, so that what
+ * is compared is C with C. The functions come as addresses from the product's module. */
+
+#include <stdint.h>
+#include <time.h>
+
+typedef int serve_function(void *vm, const char *method, const char *url,
+                           const char *headers, const char *type, const char *body,
+                           uintptr_t body_len);
+typedef int reset_function(void *vm);
+
+struct loop {
+    uintptr_t serve, reset; /* addresses of skerry_serve and skerry_reset */
+    uintptr_t vm;
+    const char *headers;
+};
+
+static double now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+}
+
+static int call(const struct loop *l)
+{
+    return ((serve_function *)l->serve)((void *)l->vm, "GET", "/", l->headers, "", "", 0);
+}
+
+/* Serves (times) times, resets included. Returns 0, or -1 when one did not end. */
+int loop_calls(const struct loop *l, int times)
+{
+    for (int i = 0; i < times; i++)
+        if (call(l) != 0)
+            return -1;
+    return 0;
+}
+
+/* One call, and a reset by itself: it copies the same pages as the one in the call.
+ * Returns its microseconds, or -1. */
+double loop_reset_us(const struct loop *l)
+{
+    if (call(l) != 0)
+        return -1;
+    double begin = now_us();
+    int ret = ((reset_function *)l->reset)((void *)l->vm);
+    return ret < 0 ? -1 : now_us() - begin;
+}

@@ -1,0 +1,262 @@
+/* fuzz_hostcall.c: host calls and system calls, several in a row, with registers and
+ * memory from a stranger.
+ *
+ * A wild 64-bit number is almost never an address, so arguments are mostly a place (the
+ * edge of a region) and a small offset. What must hold: no sanitizer speaks; pages that
+ * differ from the frozen image are on the dirty list, and on the list are only pages
+ * that ring 3 may write; an answer is well-formed. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "bare.h"
+#include "hostcall.h"
+#include "paging.h"
+#include "reply.h"
+#include "storage.h"
+#include "syscall.h"
+
+#define MOST_OPS 48
+#define COMPARE_EVERY 256
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct bare b;
+static struct machine *m = &b.machine;
+
+static void demand(int ok)
+{
+    if (!ok)
+        abort();
+}
+
+/* --- What is left of the input --- */
+
+static const uint8_t *input;
+static size_t left;
+
+static uint64_t number(size_t bytes)
+{
+    uint64_t value = 0;
+    bytes = bytes < left ? bytes : left;
+    memcpy(&value, input, bytes);
+    input += bytes;
+    left -= bytes;
+    return value;
+}
+
+static uint64_t place(uint64_t index)
+{
+    const struct layout *l = &m->mem.layout;
+    const uint64_t places[] = {
+        0,
+        GDT_ADDR,
+        TRAMPOLINE_ADDR,
+        XSAVE_ADDR,
+        EXCEPTION_STACK_TOP,
+        KVM_API_EXCHANGE_ADDRESS,
+        KVM_API_EXCHANGE_ADDRESS + offsetof(struct kvm_api_exchange, data),
+        KVM_API_EXCHANGE_ADDRESS + PAGE_SIZE,
+        l->program.begin,
+        l->program.begin + LARGE_PAGE,
+        b.process.brk,
+        b.process.heap.end,
+        b.process.arena.whole.begin,
+        b.process.arena.low,
+        l->program.end,
+        l->main_stack.begin,
+        l->main_stack.end,
+        l->call_stack.begin,
+        l->call_stack.end,
+        l->inbox.begin,
+        l->inbox.end,
+        l->tables,
+        l->slot_size,
+        l->shm.begin,
+        l->shm.begin + PAGE_SIZE,
+        l->shm.end,
+        1UL << 31,
+        1UL << 47,
+        1UL << 63,
+        UINT64_MAX - PAGE_SIZE + 1,
+    };
+    return places[index % (sizeof(places) / sizeof(*places))];
+}
+
+/* An address, a small number, or anything. */
+static uint64_t argument(void)
+{
+    uint64_t how = number(1);
+    if (how < 0xa0)
+        return place(how) + (uint64_t)(int64_t)(int8_t)number(1);
+    if (how < 0xc0)
+        return place(how) + PAGE_SIZE * (uint64_t)(int64_t)(int8_t)number(1);
+    return how < 0xf0 ? how - 0xc0 : number(how < 0xf4 ? 1 : how < 0xfa ? 2 : 8);
+}
+
+/* --- What a program does --- */
+
+static void set_registers(uint64_t rax)
+{
+    struct kvm_regs *r = vcpu_regs(&m->vm);
+    uint64_t fourth;
+    r->rax = rax;
+    r->rdi = argument();
+    r->rsi = argument();
+    r->rdx = argument();
+    fourth = r->rcx = r->r10 = argument();
+    r->r8 = argument();
+    r->r9 = fourth ^ argument();
+}
+
+static void check_answer(void)
+{
+    static char out[SKERRY_OUT_SIZE];
+    static struct text spill;
+    struct skerry_reply reply = {0};
+    demand(reply_build(&m->exchange, out, &spill, &reply) == 0);
+    demand(reply.status >= 200 && reply.status <= 599 && reply.head_len >= 2);
+    for (uint64_t i = 0; i < reply.head_len; i++) {
+        demand(reply.head[i] != 0);
+        demand(reply.head[i] != '\n' || (i > 0 && reply.head[i - 1] == '\r'));
+        demand(reply.head[i] != '\r' || reply.head[i + 1] == '\n');
+    }
+    demand(memcmp(reply.head + reply.head_len - 2, "\r\n", 2) == 0);
+    volatile uint8_t sum = 0;
+    for (uint64_t i = 0; i < reply.body_len; i += i + PAGE_SIZE < reply.body_len ? 4096 : 1)
+        sum = (uint8_t)(sum + reply.body[i]);
+}
+
+static int host_call(void)
+{
+    static const uint32_t known[] = {
+        KVM_API_REGISTER_FUNC,  KVM_API_WAIT_FOR_REQUESTS,  KVM_API_BACKEND_RESPONSE,
+        KVM_API_STORAGE_RETURN, KVM_API_STORAGE_NORETURN,   KVM_API_HTTP_APPEND,
+        KVM_API_HTTP_SET,       KVM_API_HTTP_FIND,          KVM_API_HTTP_METHOD,
+        KVM_API_IS_STORAGE,     KVM_API_SHARED_MEMORY_AREA, KVM_API_STORAGE_ALLOW,
+        KVM_API_STORAGE_CALLV,  KVM_API_MEMINFO,            KVM_API_LOG,
+        KVM_API_RETURNED,       KVM_API_IS_DEBUG};
+    uint64_t which = number(1);
+    set_registers(which < 0xf8 ? known[which % (sizeof(known) / sizeof(*known))]
+                               : number(8));
+    int stop = hostcall(m);
+    if (stop == STOP_ANSWERED)
+        check_answer();
+    if (stop == STOP_STORAGE)
+        storage_answer(NULL, m);
+    return stop;
+}
+
+static int system_call(void)
+{
+    uint64_t which = number(2);
+    set_registers(which < 0xff00 ? which % 350 : number(8));
+    return syscall_answer(m) < 0 ? STOP_FAILED : GO_ON;
+}
+
+/* The program writes to its memory, without the host's help. */
+static int store(void)
+{
+    uint64_t addr = argument(), len = number(1);
+    len = len < left ? len : left;
+    uint8_t *dst = guest_window(&m->mem, addr, len);
+    if (dst)
+        memcpy(dst, input, len);
+    input += len;
+    left -= len;
+    return GO_ON;
+}
+
+/* A struct of words that are addresses: a vector, a buffer, extra headers. */
+static int store_words(void)
+{
+    uint64_t addr = argument(), count = number(1) % 16;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t word = argument();
+        guest_write(&m->mem, addr + i * 8, &word, 8);
+    }
+    return GO_ON;
+}
+
+static int gather(void)
+{
+    struct kvm_api_exchange *page = machine_exchange(m);
+    guest_note(&m->mem, KVM_API_EXCHANGE_ADDRESS, PAGE_SIZE);
+    page->data_len = (uint32_t)number(2);
+    page->result_ready = (uint32_t)number(1);
+    return GO_ON;
+}
+
+/* --- One input, one request --- */
+
+static void begin(void)
+{
+    uint64_t kind = number(1);
+    if (!m->mem.base)
+        bare_open(&b, MAX_MEMORY_MIN, LARGE_PAGE);
+    memset(&b.facts, 0, sizeof(b.facts));
+    memset(&b.counters, 0, sizeof(b.counters));
+    b.facts.max_memory = b.facts.max_request_memory = MAX_MEMORY_MIN;
+    b.facts.is_storage = kind & 1;
+    m->booting = !!(kind & 2);
+    m->exchange.request = kind & 5 || m->booting ? NULL : &b.request;
+    m->deadline = clock_now();
+    memset(m->vm.run, 0, sizeof(*m->vm.run));
+    m->vm.run->s.regs.sregs.cr3 = paging_root(&m->mem.layout);
+}
+
+static void check_process(void)
+{
+    const struct process *p = &b.process;
+    demand(p->brk >= p->heap.begin && p->brk <= p->heap.end && p->brk <= p->brk_high);
+    demand(p->arena.count <= ARENA_RANGES);
+    for (uint32_t i = 0; i < p->arena.count; i++) {
+        struct region r = p->arena.free[i];
+        demand(r.begin < r.end && region_holds(p->arena.whole, r.begin, r.end - r.begin));
+        demand(i == 0 || p->arena.free[i - 1].end < r.begin);
+    }
+    demand(strnlen(m->reason, REASON_SIZE) < REASON_SIZE);
+}
+
+static void check_memory(void)
+{
+    static int since;
+    for (uint32_t i = 0; i < m->dirty.count; i++)
+        demand(paging_access(b.frozen.frozen, &m->mem.layout,
+                             m->dirty.pages[i] * PAGE_SIZE) &
+               ACCESS_WRITE);
+    if (since++ % COMPARE_EVERY == 0)
+        demand(bare_forgotten(&b) == 0);
+}
+
+/* Start-up changes page tables, which are nobody's business later: all of it goes. */
+static void end(void)
+{
+    char line[64];
+    int kind;
+    if (!m->booting)
+        check_memory();
+    else
+        demand(madvise(m->mem.base, m->mem.layout.slot_size, MADV_DONTNEED) == 0);
+    m->touched = 1;
+    machine_reset(m, &b.frozen);
+    memset(m->mem.shm, 0, PAGE_SIZE);
+    free(m->result.data);
+    m->result = (struct storage_result){0};
+    while (skerry_console_take(m->console, line, sizeof(line), &kind) >= 0)
+        ;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static int (*const ops[])(void) = {host_call, system_call, store, store_words, gather};
+    input = data;
+    left = size;
+    begin();
+    int stop = GO_ON;
+    for (int i = 0; i < MOST_OPS && left && stop == GO_ON; i++)
+        stop = ops[number(1) % (sizeof(ops) / sizeof(*ops))]();
+    check_process();
+    end();
+    return 0;
+}

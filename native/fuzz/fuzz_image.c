@@ -1,0 +1,76 @@
+/* fuzz_image.c: program files that nobody checked. What is taken must load into the
+ * program's memory and nowhere else, and leave the access of all other pages as it was.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "bare.h"
+#include "image.h"
+#include "paging.h"
+#include "stack.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct bare b;
+
+static void demand(int ok)
+{
+    if (!ok)
+        abort();
+}
+
+/* Only the program's pages may differ from the frozen image, and only their entries in
+ * the page tables. */
+static void check_outside(void)
+{
+    const struct layout *l = &b.machine.mem.layout;
+    const uint8_t *base = b.machine.mem.base, *was = b.frozen.frozen;
+    const uint64_t entries = l->leaf_tables + (l->program.begin >> PAGE_SHIFT) * 8;
+    const uint64_t entries_end = l->leaf_tables + (l->program.end >> PAGE_SHIFT) * 8;
+    const struct region outside[] = {
+        {0, EXCEPTION_STACK_TOP},
+        {l->tables, entries},
+        {entries_end, l->leaf_tables + (l->mapped_end >> PAGE_SHIFT) * 8}};
+    for (size_t i = 0; i < sizeof(outside) / sizeof(*outside); i++)
+        demand(memcmp(base + outside[i].begin, was + outside[i].begin,
+                      outside[i].end - outside[i].begin) == 0);
+}
+
+static void check_image(const struct image *image)
+{
+    const struct layout *l = &b.machine.mem.layout;
+    demand(image->count > 0 && image->count <= IMAGE_SEGMENTS);
+    demand(image->end > l->program.begin && image->end <= l->program.end);
+    for (uint32_t i = 0; i < image->count; i++)
+        demand(region_holds(l->program, image->segment[i].addr,
+                            image->segment[i].mem_size));
+    demand(paging_access(b.machine.mem.base, l, image->entry) & ACCESS_EXECUTE);
+}
+
+static void load(const struct image *image, const uint8_t *file)
+{
+    struct guestmem *mem = &b.machine.mem;
+    const struct skerry_boot_options options = {0};
+    image_load(image, file, mem->base, &mem->layout);
+    check_image(image);
+    check_outside();
+    process_init(&b.process, image->end, mem->layout.program.end);
+    demand(stack_build(mem, image, &options) > 0);
+    demand(madvise(mem->base, mem->layout.slot_size, MADV_DONTNEED) == 0);
+    dirty_forget(&b.machine.dirty);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct image image;
+    struct skerry_error err;
+    if (!b.machine.mem.base)
+        bare_open(&b, MAX_MEMORY_MIN, 0);
+    int ret = image_parse(&image, data, size, b.machine.mem.layout.program, &err);
+    if (ret == 0)
+        load(&image, data);
+    else
+        demand(err.code == -ret && err.text[0]);
+    return 0;
+}

@@ -1,0 +1,169 @@
+/* Real machines on this machine's KVM: the probe, and programs of a few instructions. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "abi.h"
+#include "check.h"
+#include "layout.h"
+#include "skerry.h"
+#include "tiny.h"
+
+#define SECOND 1000000000UL
+#define VALUE_(x) #x
+#define VALUE(x) VALUE_(x)
+#define OUT(number) "mov $" VALUE(number) ", %eax; out %eax, $0;"
+#define CODE(name, text)                                                               \
+    __asm__(".pushsection .rodata;" #name "_begin:" text #name "_end: .popsection");   \
+    extern const uint8_t name##_begin[], name##_end[]
+
+/* Registers a callback that answers 200 and the first byte of its counter, or loops when
+ * the path is not "/". */
+CODE(answer, "lea 1f(%rip), %rsi; mov $1, %edi;" OUT(KVM_API_REGISTER_FUNC) OUT(
+                 KVM_API_WAIT_FOR_REQUESTS) "ud2;"
+                                            "1: cmpb $0, 1(%rdi); jne .;"
+                                            "incb 2f(%rip); mov $200, %edi;"
+                                            "xor %esi, %esi; xor %edx, %edx;"
+                                            "lea 2f(%rip), %rcx; mov $1, %r8d;"
+                                            "xor %r9d, %r9d;" OUT(
+                                                KVM_API_BACKEND_RESPONSE) "ud2;"
+                                                                          "2: .byte "
+                                                                          "0x40;");
+CODE(loop, "jmp .;");
+CODE(crash, "xor %eax, %eax; mov (%rax), %rax;");
+CODE(leave, "mov $60, %eax; mov $7, %edi; syscall; ud2;");
+
+static struct skerry_console *console;
+static struct skerry_snapshot *snapshot;
+static struct skerry_vm *vm;
+static struct skerry_error error;
+static const struct skerry_reply *reply;
+
+static void probe(void)
+{
+    struct skerry_kvm_facts facts;
+    CHECK_EQ(skerry_probe(&facts, &error), 0);
+    console = skerry_console_open();
+}
+
+static int boot(const uint8_t *begin, const uint8_t *end, uint64_t boot_ns)
+{
+    struct tiny t = tiny_program(begin, (size_t)(end - begin));
+    const char *argv[] = {"tiny"};
+    const struct skerry_boot_options options = {.name = "tiny",
+                                                .elf = (const uint8_t *)&t,
+                                                .elf_len = sizeof(t),
+                                                .argv = argv,
+                                                .argc = 1,
+                                                .max_memory = MAX_MEMORY_MIN,
+                                                .max_request_memory = MAX_MEMORY_MIN,
+                                                .boot_ns = boot_ns};
+    return skerry_boot(&options, console, &snapshot, &error);
+}
+
+static void open_vm(uint64_t request_ns, uint64_t inline_ns)
+{
+    const struct skerry_limits limits = {.request_ns = request_ns,
+                                         .inline_ns = inline_ns};
+    CHECK_EQ(skerry_vm_open(snapshot, NULL, &limits, console, &vm, &error), 0);
+    reply = skerry_vm_reply(vm);
+}
+
+static int serve(const char *url)
+{
+    return skerry_serve(vm, "GET", url, "", "", "", 0);
+}
+
+TEST(this_kvm_does_what_skerry_needs)
+{
+    struct skerry_kvm_facts facts, again;
+    CHECK_EQ(skerry_probe(&facts, &error), 0);
+    CHECK(facts.api_version == 12 && facts.reset_holds && facts.exit_ns > 0);
+    CHECK_TEXT(facts.missing, "");
+    CHECK_EQ(skerry_probe(&again, NULL), 0);
+    CHECK(memcmp(&facts, &again, sizeof(facts)) == 0);
+}
+
+TEST(a_clone_answers_and_forgets)
+{
+    probe();
+    CHECK_EQ(boot(answer_begin, answer_end, 10 * SECOND), 0);
+    open_vm(10 * SECOND, 0);
+    for (int i = 0; i < 20; i++) {
+        CHECK_EQ(serve("/"), SKERRY_DONE);
+        CHECK(reply->status == 200 && reply->body_len == 1 && reply->exits == 1);
+        CHECK_EQ(skerry_vm_out(vm)[reply->head_len], 'A');
+        CHECK_EQ(skerry_differing_pages(vm), 0);
+    }
+    skerry_vm_close(vm);
+    skerry_snapshot_close(snapshot);
+    skerry_console_close(console);
+}
+
+TEST(a_clone_outlives_what_it_was_made_from)
+{
+    probe();
+    CHECK_EQ(boot(answer_begin, answer_end, 10 * SECOND), 0);
+    open_vm(10 * SECOND, 0);
+    skerry_snapshot_close(snapshot);
+    skerry_console_close(console);
+    CHECK(serve("/") == SKERRY_DONE && reply->status == 200);
+    skerry_vm_close(vm);
+}
+
+TEST(a_callback_that_loops_is_stopped)
+{
+    probe();
+    CHECK_EQ(boot(answer_begin, answer_end, 10 * SECOND), 0);
+    open_vm(SECOND / 20, 0);
+    CHECK_EQ(serve("/loop"), SKERRY_DONE);
+    CHECK_EQ(reply->status, 500);
+    CHECK(reply->flags & SKERRY_FAILED && reply->flags & SKERRY_DISCARD);
+    CHECK_TEXT(reply->reason, "time limit reached");
+    skerry_vm_close(vm);
+    skerry_snapshot_close(snapshot);
+    skerry_console_close(console);
+}
+
+TEST(a_callback_that_takes_long_is_handed_back)
+{
+    probe();
+    CHECK_EQ(boot(answer_begin, answer_end, 10 * SECOND), 0);
+    open_vm(SECOND / 10, SECOND / 1000);
+    CHECK_EQ(serve("/loop"), SKERRY_BUSY);
+    CHECK_EQ(skerry_resume(vm), SKERRY_DONE);
+    CHECK_EQ(reply->status, 500);
+    skerry_vm_close(vm);
+    skerry_snapshot_close(snapshot);
+    skerry_console_close(console);
+}
+
+static int open_files(void)
+{
+    int count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    while (readdir(dir))
+        count++;
+    closedir(dir);
+    return count;
+}
+
+static void check_fails(const uint8_t *begin, const uint8_t *end, uint64_t boot_ns,
+                        int code, const char *reason)
+{
+    int files = open_files();
+    CHECK_EQ(boot(begin, end, boot_ns), -code);
+    CHECK_TEXT(error.step, "start-up");
+    if (!strstr(error.text, reason))
+        check_fail(__FILE__, __LINE__, "\"%s\" does not say \"%s\"", error.text, reason);
+    CHECK_EQ(open_files(), files);
+}
+
+TEST(a_program_that_does_not_start_says_why_and_leaves_nothing)
+{
+    probe();
+    check_fails(loop_begin, loop_end, SECOND / 20, ETIMEDOUT, "within 0.05 s");
+    check_fails(crash_begin, crash_end, 10 * SECOND, EPROTO, "page fault reading 0x0");
+    check_fails(leave_begin, leave_end, 10 * SECOND, EPROTO, "exited with status 7");
+    skerry_console_close(console);
+}

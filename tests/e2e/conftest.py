@@ -1,0 +1,30 @@
+"""Fixtures of the end-to-end tests: real servers, real sockets."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from support.server import EXAMPLES, Server, write_config
+
+
+@pytest.fixture(scope="session")
+def examples() -> Iterator[Server]:
+    """The examples of the repository, served; shared by tests that leave it running."""
+    with Server(EXAMPLES) as server:
+        yield server
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """serve(name={...}, ...): a server of these programs. See write_config."""
+    with ExitStack() as held:
+        yield lambda **programs: held.enter_context(
+            Server(write_config(tmp_path, programs))
+        )
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Callable[..., Path]:
+    """config(name={...}, ...): the file, not served."""
+    return lambda **programs: write_config(tmp_path, programs)

@@ -1,0 +1,136 @@
+"""What a request costs: every ioctl of the serving process, seen from outside."""
+
+import subprocess
+
+import pytest
+
+from support.client import ask, connection
+from support.programs import HELLO
+from support.server import Server
+from support.tracer import NAMES, Tracer, ioctl_name
+
+# Reads 32 request headers and answers with as many of its own.
+HEADERS = r"""
+START {}
+HANDLE {
+    char name[16], value[64];
+    size_t sum = 0;
+    for (int i = 0; i < 32; i++) {
+        snprintf(name, sizeof name, "X-In-%d", i);
+        sum += http_find_str(REQUEST, name, value, sizeof value);
+        http_setf(RESPONSE, "X-Out-%d: %d", i, i);
+    }
+    reply("%zu", sum);
+}
+"""
+COUNTER = r"""
+static int count;
+static void increment(size_t n, struct virtbuffer buf[n], size_t res)
+{
+    count++;
+    storage_return(&count, sizeof count);
+}
+START { STORAGE_ALLOW(increment); }
+HANDLE {
+    int now;
+    storage_call(increment, 0, 0, &now, sizeof now);
+    reply("%d", now);
+}
+"""
+TWICE = """
+#include <unistd.h>
+START {}
+HANDLE { write(1, "", 0); reply("ok"); }
+"""
+CRASH = "START {} HANDLE { *(volatile int *)0; }"
+
+
+@pytest.fixture
+def traced(serve):
+    """traced(path, headers): ioctls of one request to a server of the programs above,
+    after others of its kind, on a connection that exists; and the answer."""
+    server: Server = serve(
+        hello=HELLO,
+        headers={"source": HEADERS},
+        counter={"source": COUNTER, "storage": True},
+        twice={"source": TWICE},
+        crash={"source": CRASH},
+    )
+
+    def trace(path, headers=None, count=1):
+        def work():
+            answers.extend(ask(client, "GET", path, None, headers) for _ in "x" * count)
+
+        answers = []
+        with connection(server.port) as client:
+            for _ in range(3):
+                ask(client, "GET", path, None, headers)
+            with Tracer(server.pid) as tracer:
+                seen = tracer.ioctls_during(work)
+        assert server.get("/hello").status == 200
+        return seen, answers[-1]
+
+    return trace
+
+
+def test_a_plain_request_is_one_kvm_run_and_no_other_ioctl(traced):
+    seen, answer = traced("/hello")
+    assert answer.body == b"Hello World!"
+    assert seen == ["KVM_RUN"]
+
+
+def test_headers_cost_no_ioctl(traced):
+    sent = {f"X-In-{i}": f"value {i}" for i in range(32)}
+    seen, answer = traced("/headers", sent)
+    length = sum(len(f"{name}: {value}") for name, value in sent.items())
+    assert int(answer.body) == length
+    assert [answer.headers[f"X-Out-{i}"] for i in range(32)] == [
+        str(i) for i in range(32)
+    ]
+    assert seen == ["KVM_RUN"]
+
+
+def test_a_storage_call_is_three_kvm_runs_and_no_other_ioctl(traced):
+    seen, answer = traced("/counter")
+    assert answer.body == b"4"
+    assert seen == ["KVM_RUN"] * 3
+
+
+def test_many_requests_are_as_many_kvm_runs(traced):
+    seen, _ = traced("/hello", count=50)
+    assert seen == ["KVM_RUN"] * 50
+
+
+def test_an_unknown_program_is_no_ioctl_at_all(traced):
+    seen, answer = traced("/none")
+    assert (answer.status, seen) == (404, [])
+
+
+def test_the_tracer_counts_an_exit_for_a_system_call(traced):
+    seen, _ = traced("/twice")
+    assert seen == ["KVM_RUN"] * 2
+
+
+def test_the_tracer_sees_how_a_clone_is_made_after_a_crash(traced):
+    seen, answer = traced("/crash", count=2)
+    assert answer.status == 500
+    assert seen.count("KVM_RUN") == 2
+    assert {"KVM_CREATE_VM", "KVM_CREATE_VCPU", "KVM_SET_USER_MEMORY_REGION"} < set(
+        seen
+    )
+    assert all(name.startswith("KVM_") for name in seen)
+
+
+def test_ioctls_have_the_names_of_the_kernel(tmp_path):
+    """The tracer's table against linux/kvm.h."""
+    lines = (f'printf("%lu {each}\\n", (long){each});' for each in NAMES.values())
+    source, program = tmp_path / "names.c", tmp_path / "names"
+    source.write_text(
+        "#include <linux/kvm.h>\n#include <stdio.h>\n#include <sys/ioctl.h>\n"
+        f"int main(void) {{ {''.join(lines)} }}\n"
+    )
+    subprocess.run(["cc", "-w", "-o", program, source], check=True)
+    said = subprocess.run([program], check=True, capture_output=True, text=True).stdout
+    rows = [line.split() for line in said.splitlines()]
+    assert len(rows) == len(NAMES)
+    assert all(ioctl_name(int(number)) == name for number, name in rows)

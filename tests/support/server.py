@@ -1,0 +1,147 @@
+"""The product as its users run it: skerry serve in a process of its own."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from support.client import LONG, Answer, ask, connection
+from support.guests import PRELUDE, ROOT, compile_guest
+
+SKERRY = str(Path(sys.executable).with_name("skerry"))
+EXAMPLES = ROOT / "guest" / "examples" / "examples.json"
+LISTENING = re.compile(r"^listening on 127\.0\.0\.1:(\d+)$", re.M)
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+
+
+def write_config(directory: Path, programs: Mapping[str, Mapping[str, Any]]) -> Path:
+    """A configuration of (programs). The key "source" of one is C behind PRELUDE, or
+    with "whole" all of it, which is compiled; the other keys are as users write them.
+    """
+    entries = {}
+    for name, keys in programs.items():
+        entries[name] = dict(keys)
+        if source := entries[name].pop("source", None):
+            text = source if entries[name].pop("whole", False) else PRELUDE + source
+            entries[name]["filename"] = str(compile_guest(text))
+    path = directory / "programs.json"
+    path.write_text(json.dumps(entries))
+    return path
+
+
+class Server:
+    """skerry serve FILE on a free port; ready when constructed. A context manager.
+
+    One that ends before it listens raises ChildProcessError with what it printed. With
+    (deaf), the pipe that it logs to is closed once it listens.
+    """
+
+    def __init__(
+        self, file: Path, env: Mapping[str, str] | None = None, deaf: bool = False
+    ) -> None:
+        self._deaf = deaf
+        self._lines: list[str] = []
+        self._more = threading.Condition()
+        self._ended = False
+        self.process = subprocess.Popen(
+            [*ENDS_WITH_US, SKERRY, "serve", file, "--listen", "127.0.0.1:0"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=env,
+        )
+        self.pid = self.process.pid
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            self.port = int(self.wait_for(LISTENING)[1])
+        except BaseException:
+            self.stop(signal.SIGKILL)
+            raise
+
+    @property
+    def log(self) -> str:
+        """What it has printed so far."""
+        with self._more:
+            return "".join(self._lines)
+
+    def wait_for(self, pattern: str | re.Pattern[str]) -> re.Match[str]:
+        """Waits until the log has (pattern), a regular expression."""
+        found: re.Match[str] | None = None
+        end = time.monotonic() + LONG
+        with self._more:
+            while (found := re.search(pattern, "".join(self._lines))) is None:
+                if self._ended or not self._more.wait(end - time.monotonic()):
+                    said = "".join(self._lines)
+                    raise ChildProcessError(f"no {pattern} in the log:\n{said}")
+        return found
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """GET (path) on a connection of its own."""
+        return self.request("GET", path, headers=headers)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request on a connection of its own."""
+        with connection(self.port) as made:
+            return ask(made, method, path, body, headers)
+
+    def stop(self, with_signal: int = signal.SIGTERM) -> int:
+        """Ends it, and returns its exit status. May be called again."""
+        if self.process.poll() is None:
+            self.process.send_signal(with_signal)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Its exit status, once it has ended."""
+        try:
+            status = self.process.wait(LONG)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        self._reader.join(LONG)
+        return status
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                with self._more:
+                    self._lines.append(line)
+                    self._more.notify_all()
+                if self._deaf and LISTENING.search(line):
+                    break
+        with self._more:
+            self._ended = True
+            self._more.notify_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.stop()
+
+
+def skerry(
+    *arguments: object, env: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[bytes]":
+    """Runs the command to its end."""
+    command = [*ENDS_WITH_US, SKERRY, *map(str, arguments)]
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=LONG, env=env
+    )

@@ -1,0 +1,111 @@
+"""The documents agree with the code: tables with tables, names with names."""
+
+import re
+
+import pytest
+from skerry import worker
+from skerry.http import Limits
+from skerry.keys import KEYS, default
+from support.documents import ROOT
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+KIB, MIB = 1 << 10, 1 << 20
+
+
+def text_of(name):
+    return (ROOT / name).read_text()
+
+
+def rows(text, columns):
+    """The cells of every table row of (text) that has so many columns."""
+    found = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
+    return [row for row in found if len(row) == columns]
+
+
+def between(text, mark):
+    """The words of the list that follows the comment (mark)."""
+    listed = text.partition(f"<!-- {mark} -->")[2].partition("<!-- end -->")[0]
+    return set(re.findall(r"\w+", listed))
+
+
+def test_the_configuration_page_has_the_keys_of_the_code():
+    table = [
+        [f"`{name}`", key.kind.expected, code(default(key)), key.meaning]
+        for name, key in KEYS.items()
+    ]
+    assert rows(text_of("docs/configuration.md"), 4)[2:] == table
+
+
+def code(text):
+    """What default() shows in brackets, as the page shows it."""
+    return text.strip(" []") and f"`{text.strip(' []')}`"
+
+
+def test_the_configuration_page_has_the_limits_of_the_code():
+    limits = Limits()
+    table = rows(text_of("docs/configuration.md"), 3)
+    assert [row[1] for row in table[2:]] == [
+        f"{limits.target // KIB} KiB",
+        f"{limits.head // KIB} KiB",
+        f"{limits.body // MIB} MiB",
+        f"{limits.connections}",
+        f"{limits.idle_time:g} s",
+        f"{limits.head_time:g} s",
+        f"{limits.body_time:g} s",
+        f"{limits.write_time:g} s",
+    ]
+    assert f"in flight {worker._GRACE:g} s" in text_of("docs/configuration.md")
+
+
+def test_the_programs_page_lists_the_system_calls_of_the_code():
+    table = re.findall(r"\[__NR_(\w+)\]", text_of("native/src/syscall.c"))
+    page = between(
+        text_of("docs/guest-programs.md"), "system calls: native/src/syscall.c"
+    )
+    assert page == set(table)
+
+
+def test_the_programs_page_lists_the_host_calls_that_are_not_there():
+    header = text_of("guest/include/kvm_api.h").partition("/* --- Callbacks")[0]
+    named = set(re.findall(r"#define KVM_API_(\w+) 0x", header))
+    there = set(re.findall(r"\{KVM_API_(\w+),", text_of("native/src/hostcall.c")))
+    page = between(
+        text_of("docs/guest-programs.md"), "missing host calls: native/src/hostcall.c"
+    )
+    assert there and page == named - there
+
+
+def test_the_architecture_page_names_every_file_of_the_core_and_the_host():
+    page = text_of("ARCHITECTURE.md").partition("## Levels")[2].partition("\n## ")[0]
+    words = set(re.findall(r"[\w/]+", page))
+    native = {path.stem for path in ROOT.glob("native/src/*.[ch]")}
+    host = {
+        path.relative_to(ROOT / "host/skerry").with_suffix("").as_posix()
+        for path in ROOT.glob("host/skerry/**/*.py")
+        if path.name != "__init__.py"
+    }
+    assert sorted((native | host) - words) == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document):
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_make_target_exists(document):
+    targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.MULTILINE))
+    for target in re.findall(r"`make ([a-z-]+)", document.read_text()):
+        assert target in targets, target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_drawings_fit_into_90_columns(document):
+    fenced = re.findall(r"^```.*?^```", document.read_text(), re.DOTALL | re.MULTILINE)
+    for line in "\n".join(fenced).splitlines():
+        assert len(line) <= 90, line
