@@ -24,7 +24,7 @@ DECLARATIONS = """
     int floor_exit(struct floor *f, int exits);
     void floor_close(struct floor *f);
     struct loop {
-        uintptr_t serve, reset, vm;
+        uintptr_t add, run, reset, vm;
         const char *headers;
     };
     int loop_calls(const struct loop *l, int times);

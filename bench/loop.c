@@ -4,13 +4,14 @@
 #include <stdint.h>
 #include <time.h>
 
-typedef int serve_function(void *vm, const char *method, const char *url,
+typedef int add_function(void *vm, const char *method, const char *url,
                            const char *headers, const char *type, const char *body,
                            uintptr_t body_len);
+typedef int run_function(void *vm);
 typedef int reset_function(void *vm);
 
 struct loop {
-    uintptr_t serve, reset; /* addresses of skerry_serve and skerry_reset */
+    uintptr_t add, run, reset; /* addresses of skerry_add, _run and _reset */
     uintptr_t vm;
     const char *headers;
 };
@@ -24,7 +25,8 @@ static double now_us(void)
 
 static int call(const struct loop *l)
 {
-    return ((serve_function *)l->serve)((void *)l->vm, "GET", "/", l->headers, "", "", 0);
+    ((add_function *)l->add)((void *)l->vm, "GET", "/", l->headers, "", "", 0);
+    return ((run_function *)l->run)((void *)l->vm) == 1 ? 0 : -1;
 }
 
 /* Serves (times) times, resets included. Returns 0, or -1 when one did not end. */

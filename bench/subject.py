@@ -32,7 +32,7 @@ class Machine:
         self._vm = held.enter_context(
             native.Vm(program.snapshot, program.console, LIMIT, 0.0, program.storage)
         )
-        self._reply = lib.skerry_vm_reply(self._vm.raw)
+        self._reply = lib.skerry_vm_replies(self._vm.raw)[0]
         self._bench = floor.load()
         self._loops: dict[int, Any] = {}
         self._exits = 0
@@ -43,7 +43,8 @@ class Machine:
             lines = HOST + b"".join(b"X-Number-%d: x\r\n" % i for i in range(headers))
             loop = self._bench.ffi.new("struct loop *")
             text = self._bench.ffi.new("char[]", lines)
-            loop.serve = _address(ffi.addressof(lib, "skerry_serve"))
+            loop.add = _address(ffi.addressof(lib, "skerry_add"))
+            loop.run = _address(ffi.addressof(lib, "skerry_run"))
             loop.reset = _address(ffi.addressof(lib, "skerry_reset"))
             loop.vm, loop.headers = _address(self._vm.raw), text
             self._loops[headers] = loop, text

@@ -3,10 +3,11 @@
 import re
 
 import pytest
+from support.documents import ROOT
+
 from skerry import worker
 from skerry.http import Limits
 from skerry.keys import KEYS, default
-from support.documents import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 KIB, MIB = 1 << 10, 1 << 20

@@ -1,7 +1,6 @@
 """All programs of a configuration, and the request handler that they share."""
 
 import asyncio
-from collections.abc import Awaitable
 
 from skerry.config import Config
 from skerry.config import Program as ProgramConfig
@@ -54,7 +53,7 @@ class App:
         self._log.info(_ready_line(program))
         return program
 
-    def __call__(self, request: Request) -> Response | Awaitable[Response]:
+    def __call__(self, request: Request) -> Response | None:
         return self._router.match(request.host, request.target).answer(request)
 
     def close(self) -> None:

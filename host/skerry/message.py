@@ -1,9 +1,17 @@
 """One request and one response: what the HTTP side and the programs hand each other."""
 
-from typing import Self
+from collections.abc import Awaitable
+from typing import Protocol, Self
 
 _BODILESS = frozenset((204, 304))
 _LENGTH = b"Content-Length: "
+
+
+class Client(Protocol):
+    """Who has sent a request."""
+
+    def on_response(self, response: "Response | Awaitable[Response]") -> None:
+        """The answer to a request that its handler has put off."""
 
 
 class Request:
@@ -18,9 +26,20 @@ class Request:
                   trailers of a chunked body are not among them
     content_type  the value of the first Content-Type header, or b""
     body          the whole body, chunks joined
+    client        who gets an answer that its handler puts off; set by the server
     """
 
-    __slots__ = ("body", "content_type", "headers", "host", "method", "target")
+    __slots__ = (
+        "body",
+        "client",
+        "content_type",
+        "headers",
+        "host",
+        "method",
+        "target",
+    )
+
+    client: Client
 
     def __init__(
         self,

@@ -187,14 +187,18 @@ def boot(
     return Snapshot(out[0])
 
 
-_REPLY = struct.Struct("iIQQ")  # the head of struct skerry_reply
+_REPLY = struct.Struct("iIIIQ")  # the first fields of struct skerry_reply
+_REPLY_SIZE = ffi.sizeof("struct skerry_reply")
 _FAILED = int(lib.SKERRY_FAILED)
 _DISCARD = int(lib.SKERRY_DISCARD)
 _LARGE = int(lib.SKERRY_LARGE)
 _LINES = int(lib.SKERRY_LINES)
-_RARE = _FAILED | _DISCARD | _LARGE | _LINES
-_serve = lib.skerry_serve
+_BUSY = int(lib.SKERRY_BUSY)
+_RARE = _FAILED | _DISCARD | _LARGE | _LINES | _BUSY
 _HAS = int(lib.SKERRY_HAS_DATE) | int(lib.SKERRY_HAS_SERVER)  # as in Response
+_add = lib.skerry_add
+_run = lib.skerry_run
+BATCH = int(lib.SKERRY_BATCH)  # requests that Vm.serve_batch takes
 
 
 class Vm(Owner):
@@ -227,65 +231,87 @@ class Vm(Owner):
         )
         check(code, error)
         super().__init__(out[0])
-        self._reply = lib.skerry_vm_reply(self.raw)
-        self._reply_bytes = ffi.buffer(self._reply, ffi.sizeof("struct skerry_reply"))
+        self._replies = lib.skerry_vm_replies(self.raw)
+        self._reply_bytes = ffi.buffer(self._replies, BATCH * _REPLY_SIZE)
         self._out = ffi.buffer(lib.skerry_vm_out(self.raw), lib.SKERRY_OUT_SIZE)
-        self._request: Request | None = None
-        self.rare = 0  # not 0: look at the next three
+        self._requests: Sequence[Request] = ()
+        self._last = 0  # index of the last reply
+        self.rare = 0  # not 0: look at the next four
+        self.busy = False  # the last request goes on: resume() it
         self.discard = False  # close this clone
         self.failed = False  # the last request failed
         self.has_lines = False  # the console has lines
 
     def serve(self, request: Request) -> Response | None:
         """Runs (request). None: it takes longer than the inline time: resume() it."""
-        self._request = request  # its bytes are used until it is done
-        body = request.body
-        busy = _serve(
-            self.raw,
-            request.method,
-            request.target,
-            request.headers,
-            request.content_type,
-            body,
-            len(body),
-        )
-        return None if busy else self._response()
+        answers = self.serve_batch((request,))
+        return answers[0] if answers else None
+
+    def serve_batch(self, requests: Sequence[Request]) -> list[Response]:
+        """Runs (requests), at most BATCH, one after the other. Returns the answers to
+        as many as were done; the others have not begun, but for the first of them if
+        (rare) and (busy) are set. (rare) is about the last one that began."""
+        raw = self.raw
+        self._requests = requests  # their bytes are used until they are answered
+        for each in requests:
+            body = each.body
+            _add(
+                raw,
+                each.method,
+                each.target,
+                each.headers,
+                each.content_type,
+                body,
+                len(body),
+            )
+        return self._answers(_run(raw))
 
     def resume(self) -> Response:
         """Carries a request on to its end; may take up to its limit."""
         lib.skerry_resume(self.raw)
-        return self._response()
+        return self._answers(1)[0]
 
-    def _response(self) -> Response:
-        status, flags, head_len, body_len = _REPLY.unpack_from(self._reply_bytes)
-        self.rare = rare = flags & _RARE
+    def _answers(self, count: int) -> list[Response]:
+        answers = []
+        out, rare = self._out, 0
+        for index in range(count):
+            status, flags, at, head_len, body_len = _REPLY.unpack_from(
+                self._reply_bytes, index * _REPLY_SIZE
+            )
+            rare |= flags & _RARE
+            rest = out[at : at + head_len + body_len]
+            answers.append(Response(status, rest, head_len, flags & _HAS))
+        self.rare = rare
         if rare:
-            self.discard = bool(flags & _DISCARD)
-            self.failed = bool(flags & _FAILED)
-            self.has_lines = bool(flags & _LINES)
-        if flags & _LARGE:
-            return self._large_response(status, flags, head_len, body_len)
-        rest = self._out[0 : head_len + body_len]
-        return Response(status, rest, head_len, flags & _HAS)
+            self._look_closer(answers, count - 1)
+        return answers
 
-    def _large_response(
-        self, status: int, flags: int, head_len: int, body_len: int
-    ) -> Response:
-        head = ffi.buffer(self._reply.head, head_len)[:]
-        rest = head + ffi.buffer(self._reply.body, body_len)[:]
-        self.discard = self.discard or self.reset() < 0
-        return Response(status, rest, head_len, flags & _HAS)
+    def _look_closer(self, answers: list[Response], last: int) -> None:
+        """Something is out of the ordinary, with the last answer most likely."""
+        self._last = last
+        rare, reply = self.rare, self._replies[last]
+        self.busy = bool(rare & _BUSY)
+        self.discard = bool(rare & _DISCARD)
+        self.failed = bool(rare & _FAILED)
+        self.has_lines = bool(rare & _LINES)
+        if rare & _BUSY:
+            answers.pop()
+        elif rare & _LARGE:
+            rest = ffi.buffer(reply.head, reply.head_len)[:]
+            answers[last].rest = rest + ffi.buffer(reply.body, reply.body_len)[:]
+            self.discard = self.discard or self.reset() < 0
 
     @property
     def reason(self) -> str:
         """Why the last request failed, or ""."""
-        text: bytes = ffi.string(self._reply.reason)
+        reply = self._replies[self._last if self.rare else 0]
+        text: bytes = ffi.string(reply.reason) if reply.reason else b""
         return text.decode("utf-8", "replace")
 
     @property
     def exits(self) -> tuple[int, int]:
-        """KVM_RUN calls of the last request: all, and those of the storage VM."""
-        return self._reply.exits, self._reply.storage_runs
+        """KVM_RUN calls of the first request served last: all, and those of storage."""
+        return self._replies[0].exits, self._replies[0].storage_runs
 
     def reset(self) -> int:
         """Puts the clone back to the frozen state once more. Returns the number of

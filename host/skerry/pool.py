@@ -1,6 +1,7 @@
 """The clones of one program: taken for a request, given back as they were frozen."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -65,11 +66,13 @@ class Pool:
         self.free.append(vm)
 
     def drop(self, vm: Vm) -> None:
-        """(vm) cannot be used again. Who waits gets a new one."""
+        """(vm) cannot be used again. Who waits longest gets a new one, unless there are
+        no means to make it: then he waits on."""
         vm.close()
         self._made -= 1
         if self._waiting:
-            self.give(self.make())
+            with contextlib.suppress(NativeError):
+                self.give(self.make())
 
     async def run(self, work: Callable[[], T]) -> T:
         """What (work) returns, run on a thread of this pool's own."""

@@ -1,7 +1,7 @@
 """A configured program, started: its storage VM, its frozen machine, its clones."""
 
+import asyncio
 import time
-from collections.abc import Awaitable
 from contextlib import ExitStack
 
 from skerry import native
@@ -9,7 +9,7 @@ from skerry.config import Program as Config
 from skerry.errors import ProgramError
 from skerry.log import Log
 from skerry.message import Request, Response
-from skerry.native import Stream
+from skerry.native import BATCH, Stream
 from skerry.pool import Pool
 
 _MB = 1 << 20
@@ -49,6 +49,8 @@ class Program:
         self.config = config
         self._log = log
         self._held = ExitStack()
+        self._queue: list[Request] = []
+        self._scheduled = False
         self.console = self._held.enter_context(native.Console())
         begin = time.monotonic()
         try:
@@ -101,39 +103,76 @@ class Program:
         limit = self.config.max_request_time
         return native.Vm(self.snapshot, self.console, limit, INLINE, self.storage)
 
-    def answer(self, request: Request) -> Response | Awaitable[Response]:
-        """Serves (request): at once when it is quick and a clone is free."""
-        free = self._free
-        if not free or len(request.body) > self.body_limit:
-            return self._answer_later(request)
-        vm = free.pop()
-        response = vm.serve(request)
-        if response is None:
-            return self._resume(vm)
+    def answer(self, request: Request) -> Response | None:
+        """Puts (request) off until the event loop has read what else there is: then
+        all are served in one batch."""
+        if len(request.body) > self.body_limit:
+            return Response.text(413, "413 the body is too large for this program\n")
+        self._queue.append(request)
+        self._schedule()
+        return None
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Serves a batch; what is left of the queue has its turn after other events."""
+        self._scheduled = False
+        batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
+        if self._free:
+            self._serve(batch, self._free.pop())
+        else:
+            for request in batch:
+                request.client.on_response(self._answer_later(request))
+        if self._queue:
+            self._schedule()
+
+    def _serve(self, batch: list[Request], vm: native.Vm) -> None:
+        answers = vm.serve_batch(batch)
+        if len(answers) < len(batch):
+            self._queue = batch[len(answers) :] + self._queue
         if vm.rare:
-            return self._finish(vm, response)
-        free.append(vm)
-        return response
+            self._look_closer(vm)
+        else:
+            self._free.append(vm)
+        for request, answer in zip(batch, answers, strict=False):
+            request.client.on_response(answer)
+
+    def _look_closer(self, vm: native.Vm) -> None:
+        """After a batch: a request that goes on takes its clone to a thread."""
+        if vm.busy:
+            request = self._queue.pop(0)
+            request.client.on_response(self._resume(vm))
+        else:
+            self._finish(vm)
 
     def answer_now(self, request: Request) -> Response:
         """Serves (request) on this thread, however long it takes."""
         vm = self.pool.make()
-        return self._finish(vm, vm.serve(request) or vm.resume())
+        response = vm.serve(request) or vm.resume()
+        self._finish(vm)
+        return response
 
     async def _answer_later(self, request: Request) -> Response:
-        if len(request.body) > self.body_limit:
-            return Response.text(413, "413 the body is too large for this program\n")
         vm = await self.pool.take(self.config.max_request_time)
         if vm is None:
             text = "503 all machines of this program are busy\n"
             return Response.text(503, text, b"Retry-After: 1\r\n")
         response = vm.serve(request)
-        return self._finish(vm, response) if response else await self._resume(vm)
+        if response is None:
+            return await self._resume(vm)
+        self._finish(vm)
+        return response
 
     async def _resume(self, vm: native.Vm) -> Response:
-        return self._finish(vm, await self.pool.run(vm.resume))
+        response = await self.pool.run(vm.resume)
+        self._finish(vm)
+        return response
 
-    def _finish(self, vm: native.Vm, response: Response) -> Response:
+    def _finish(self, vm: native.Vm) -> None:
+        """Looks at what is out of the ordinary, and gives the clone back."""
         if vm.rare and vm.has_lines:
             self.print_lines()
         if vm.rare and vm.failed:
@@ -143,7 +182,6 @@ class Program:
             self.pool.drop(vm)
         else:
             self.pool.give(vm)
-        return response
 
     def print_lines(self) -> None:
         """Logs what the program has printed so far."""

@@ -97,7 +97,7 @@ void skerry_storage_close(struct skerry_storage *storage);
 /* How a clone serves; times in ns. */
 struct skerry_limits {
     uint64_t request_ns;
-    uint64_t inline_ns; /* skerry_serve returns SKERRY_BUSY after about this; 0 = never */
+    uint64_t inline_ns; /* skerry_run returns after about this; 0 = never */
     int hold; /* leave the clone as the request left it until skerry_reset: for tests
                * that look at it */
 };
@@ -108,15 +108,16 @@ int skerry_vm_open(struct skerry_snapshot *snapshot, struct skerry_storage *stor
                    struct skerry_vm **out, struct skerry_error *err);
 void skerry_vm_close(struct skerry_vm *vm);
 
-/* What the program answered: its header lines, Content-Length and the empty line (head),
- * then the body. Pointers are good until the next call with this vm. Unless SKERRY_LARGE
- * is set, head and body lie one behind the other in skerry_vm_out, and the clone is back in
- * the frozen state already. The first four fields have fixed places: Python reads them
- * in one go. */
+/* What the program answered: its header lines, Content-Length and the empty line
+ * (head), then the body. Pointers are good until the next call with this vm. Unless
+ * SKERRY_LARGE is set, head and body lie one behind the other at (out_at) of
+ * skerry_vm_out, and the clone is back in the frozen state already. The first fields
+ * have fixed places: Python reads them in one go. */
 struct skerry_reply {
     int32_t status; /* 200..599; 500 when the request failed */
     uint32_t flags; /* SKERRY_HAS_* and the like */
-    uint64_t head_len, body_len;
+    uint32_t out_at, head_len;
+    uint64_t body_len;
     const char *head, *body;
     const char *reason;    /* why it failed, or "" */
     uint32_t exits;        /* KVM_RUN calls of this request, storage included */
@@ -130,24 +131,33 @@ enum {
     SKERRY_DISCARD = 32, /* the clone must be closed */
     SKERRY_LARGE = 64,   /* the answer is still in guest memory: take it, then reset */
     SKERRY_LINES = 128,  /* the console has lines */
+    SKERRY_BUSY = 256,   /* no answer yet: skerry_resume goes on */
 };
-enum { SKERRY_DONE = 0, SKERRY_BUSY = 1 };
-enum { SKERRY_OUT_SIZE = 65536 };
+enum { SKERRY_OUT_SIZE = 65536, SKERRY_BATCH = 16 };
 
 /* Where small answers are: SKERRY_OUT_SIZE bytes, as long as the vm lives. */
 const char *skerry_vm_out(const struct skerry_vm *vm);
 
-/* The reply of the last request, in a place that stays the same. */
-const struct skerry_reply *skerry_vm_reply(const struct skerry_vm *vm);
+/* SKERRY_BATCH replies, those of the last skerry_run first, in a place that stays. */
+const struct skerry_reply *skerry_vm_replies(const struct skerry_vm *vm);
 
-/* Serves a request: returns SKERRY_DONE with the reply in place, or SKERRY_BUSY when it runs
- * on: then skerry_resume, on a thread that may wait, carries it to its end. Strings end
- * with a NUL, (headers) is lines "Name: value\r\n"; all must live until SKERRY_DONE. They
- * are arguments, not a struct, because cffi hands over bytes without a copy only so. */
-int skerry_serve(struct skerry_vm *vm, const char *method, const char *url,
-                 const char *headers, const char *content_type, const char *body,
-                 size_t body_len);
-int skerry_resume(struct skerry_vm *vm);
+/* Puts a request last in the vm's batch. Strings end with a NUL, (headers) is lines
+ * "Name: value\r\n"; all must live until it is answered. They are arguments, not a
+ * struct, because cffi hands over bytes without a copy only so. 0, or -ENOSPC when the
+ * batch is full. */
+int skerry_add(struct skerry_vm *vm, const char *method, const char *url,
+               const char *headers, const char *content_type, const char *body,
+               size_t body_len);
+
+/* Serves the batch, one request after the other, each from the frozen state. Returns
+ * how many replies there are, at least one. It stops behind one that has DISCARD, LARGE
+ * or BUSY set, and when the inline time is over; what is left of the batch is
+ * forgotten. */
+int skerry_run(struct skerry_vm *vm);
+
+/* Carries a request that is SKERRY_BUSY to its end, on a thread that may wait: its
+ * reply is the first of skerry_vm_replies. */
+void skerry_resume(struct skerry_vm *vm);
 
 /* Puts the clone back to the frozen state. Call it once after each reply without
  * SKERRY_DISCARD. Returns the number of pages put back, or -errno: then close the

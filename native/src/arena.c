@@ -57,6 +57,14 @@ uint64_t arena_take(struct arena *a, uint64_t len, uint64_t *stale)
     return 0;
 }
 
+int arena_is_free(const struct arena *a, uint64_t addr, uint64_t len)
+{
+    for (uint32_t i = 0; i < a->count; i++)
+        if (region_holds(a->free[i], addr, len))
+            return 1;
+    return 0;
+}
+
 /* Cuts [begin, end) out of free range (i). Returns how far to move on in the table. */
 static uint32_t cut(struct arena *a, uint32_t i, uint64_t begin, uint64_t end)
 {

@@ -23,6 +23,9 @@ void arena_init(struct arena *a, struct region whole);
  */
 uint64_t arena_take(struct arena *a, uint64_t len, uint64_t *stale);
 
+/* Tells if all of [addr, addr + len) is free. */
+int arena_is_free(const struct arena *a, uint64_t addr, uint64_t len);
+
 /* Takes exactly [addr, addr + len), whatever was there. 0, or -1 when outside. */
 int arena_take_at(struct arena *a, uint64_t addr, uint64_t len);
 

@@ -84,9 +84,10 @@ static int prepare(struct boot *b, const struct skerry_boot_options *o,
         ret = fill_memory(b, o, kvm, &rsp, err);
     if (ret == 0)
         ret = vm_open(&m->vm, kvm, &m->mem, 0, err);
+    if (ret == 0)
+        ret = machine_watch(m, err);
     if (ret < 0)
         return ret;
-    watch_add(&m->watch, m->vm.run);
     vcpu_start(&m->vm, b->image.entry, (uint64_t)rsp);
     return 0;
 }

@@ -93,9 +93,10 @@ void console_write(struct skerry_console *c, int kind, const char *text, size_t 
     pthread_mutex_lock(&c->lock);
     struct partial *p = &c->partial[kind - 1];
     for (size_t i = 0; i < len; i++) {
-        if (text[i] != '\n')
-            p->text[p->len++] = text[i];
-        if (text[i] == '\n' || p->len == CONSOLE_LINE)
+        const char byte = text[i]; /* shared memory can change */
+        if (byte != '\n')
+            p->text[p->len++] = byte;
+        if (byte == '\n' || p->len == CONSOLE_LINE)
             end_line(c, kind);
     }
     pthread_mutex_unlock(&c->lock);

@@ -82,8 +82,8 @@ static int copy(struct fields *f, const char *text, uint32_t len)
     return ret;
 }
 
-/* The text may lie in shared memory, and change: only the copy is looked at. Returns the
- * place of its colon, or -errno. */
+/* The text may lie in shared memory, and change: only the copy is looked at. Returns
+ * the place of its colon, or -errno. */
 static int copy_checked(struct fields *f, const char *text, uint32_t len)
 {
     int ret = copy(f, text, len);

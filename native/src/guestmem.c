@@ -32,9 +32,14 @@ const uint8_t *guest_view(const struct guestmem *gm, uint64_t addr, uint64_t len
     return allowed(gm, addr, len, ACCESS_READ) ? host_pointer(gm, addr) : NULL;
 }
 
+int guest_writable(const struct guestmem *gm, uint64_t addr, uint64_t len)
+{
+    return allowed(gm, addr, len, ACCESS_READ | ACCESS_WRITE);
+}
+
 uint8_t *guest_window(struct guestmem *gm, uint64_t addr, uint64_t len)
 {
-    if (!allowed(gm, addr, len, ACCESS_READ | ACCESS_WRITE))
+    if (!guest_writable(gm, addr, len))
         return NULL;
     guest_note(gm, addr, len);
     return host_pointer(gm, addr);

@@ -32,6 +32,9 @@ const uint8_t *guest_view(const struct guestmem *gm, uint64_t addr, uint64_t len
 /* Host pointer to (len) bytes that ring 3 may write, noted as written; or NULL. */
 uint8_t *guest_window(struct guestmem *gm, uint64_t addr, uint64_t len);
 
+/* Tells if ring 3 may write (len) bytes at (addr). */
+int guest_writable(const struct guestmem *gm, uint64_t addr, uint64_t len);
+
 /* Copies between guest and host. Return 0, or -EFAULT with nothing copied. */
 int guest_read(const struct guestmem *gm, uint64_t addr, void *dst, uint64_t len);
 int guest_write(struct guestmem *gm, uint64_t addr, const void *src, uint64_t len);

@@ -19,7 +19,7 @@ static const struct {
     {"KVM_CAP_SYNC_REGS", KVM_CAP_SYNC_REGS,
      KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS},
     {"KVM_CAP_DIRTY_LOG_RING", KVM_CAP_DIRTY_LOG_RING,
-     DIRTY_RING_ENTRIES * (int)sizeof(struct kvm_dirty_gfn)},
+     DIRTY_RING_ENTRIES *(int)sizeof(struct kvm_dirty_gfn)},
     {"KVM_CAP_IMMEDIATE_EXIT", KVM_CAP_IMMEDIATE_EXIT, 1},
     {"KVM_CAP_XSAVE", KVM_CAP_XSAVE, 1},
     {"KVM_CAP_XCRS", KVM_CAP_XCRS, 1},

@@ -16,6 +16,12 @@ int machine_fail(struct machine *m, const char *fmt, ...)
     return -EPROTO;
 }
 
+int machine_watch(struct machine *m, struct skerry_error *err)
+{
+    int ret = watch_add(&m->watch, m->vm.run);
+    return ret < 0 ? skerry_refuse(err, -ret, "watchdog", "no thread for it") : 0;
+}
+
 struct kvm_api_exchange *machine_exchange(struct machine *m)
 {
     return (struct kvm_api_exchange *)(void *)(m->mem.base + KVM_API_EXCHANGE_ADDRESS);

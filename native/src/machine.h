@@ -6,6 +6,7 @@
 
 #include "abi.h"
 #include "console.h"
+#include "error.h"
 #include "fields.h"
 #include "guestmem.h"
 #include "process.h"
@@ -76,6 +77,7 @@ struct machine {
     struct storage_result result;
     int booting;       /* start-up calls are allowed */
     uint64_t deadline; /* of what runs now */
+    uint64_t asleep;   /* the program sleeps until then (clock_now), 0 = it is awake */
     uint32_t exits;    /* KVM_RUN calls since they were last set to 0 */
     uint32_t storage_exits;
     uint64_t reqmem_upper;    /* bytes: the most that one request has written */
@@ -86,6 +88,9 @@ struct machine {
 /* Notes why the run fails, if nothing has been noted yet. Returns -EPROTO. */
 __attribute__((format(printf, 2, 3))) int machine_fail(struct machine *m,
                                                        const char *fmt, ...);
+
+/* Has the watchdog look after the machine's vCPU. 0 or -errno. */
+int machine_watch(struct machine *m, struct skerry_error *err);
 
 /* The exchange page, as host memory; always mapped. Not noted as written. */
 struct kvm_api_exchange *machine_exchange(struct machine *m);

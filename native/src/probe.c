@@ -31,9 +31,10 @@ __asm__(
     "  mov $" VALUE(
         KVM_API_REGISTER_FUNC) ", %eax\n"
                                "  out %eax, $0\n"
-                               "  mov $0x1002, %edi\n" /* ARCH_SET_FS, to try the stub and new segments */
-        "  xor %esi, %esi\n"
-        "  mov $158, %eax\n"
+                               "  mov $0x1002, %edi\n" /* ARCH_SET_FS, to try the stub
+                                                          and new segments */
+                               "  xor %esi, %esi\n"
+                               "  mov $158, %eax\n"
                                "  syscall\n"
                                "  mov $" VALUE(
                                    KVM_API_WAIT_FOR_REQUESTS) ", %eax\n"
@@ -126,9 +127,10 @@ static int by_value(const void *a, const void *b)
 /* Serves and resets; returns the status, or -1. */
 static int one_request(struct skerry_vm *vm, const char *url, uint64_t *ns)
 {
-    const struct skerry_reply *reply = skerry_vm_reply(vm);
+    const struct skerry_reply *reply = skerry_vm_replies(vm);
     uint64_t begin = clock_now();
-    skerry_serve(vm, "GET", url, "", "", "", 0);
+    skerry_add(vm, "GET", url, "", "", "", 0);
+    skerry_run(vm);
     *ns = clock_now() - begin;
     if (reply->flags & SKERRY_DISCARD || skerry_reset(vm) < 0)
         return -1;

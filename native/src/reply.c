@@ -34,21 +34,19 @@ static uint32_t meaning_of(const char *field, uint32_t colon)
     return PASS;
 }
 
-/* The first buffer is the vm's own; the second is ours. */
 static int reserve(struct text *t, size_t more)
 {
     if (t->used + more <= t->capacity)
         return 0;
-    size_t capacity = t->capacity * 2;
+    size_t capacity = t->capacity < 1024 ? 1024 : t->capacity * 2;
     while (capacity < t->used + more)
         capacity *= 2;
-    char *at = realloc(t->capacity > SKERRY_OUT_SIZE ? t->at : NULL, capacity);
+    char *at = realloc(t->own ? t->at : NULL, capacity);
     if (!at)
         return -ENOMEM;
-    if (t->capacity <= SKERRY_OUT_SIZE)
+    if (!t->own)
         memcpy(at, t->at, t->used);
-    t->at = at;
-    t->capacity = capacity;
+    *t = (struct text){at, t->used, capacity, 1};
     return 0;
 }
 
@@ -117,48 +115,51 @@ static int add_end(struct text *t, uint32_t flags, int status, uint64_t body_len
 }
 
 static void fill_in(struct skerry_reply *reply, const struct exchange *x,
-                    const struct text *t)
+                    const struct text *t, uint32_t flags)
 {
     reply->status = x->status;
+    reply->flags |= flags;
     reply->head = t->at;
-    reply->head_len = t->used;
+    reply->head_len = (uint32_t)t->used;
     reply->body = (const char *)x->body;
     reply->body_len = has_no_body(x->status) ? 0 : x->body_len;
 }
 
-int reply_build(const struct exchange *x, char *out, struct text *spill,
+int reply_build(const struct exchange *x, struct text *out, struct text *spill,
                 struct skerry_reply *reply)
 {
-    struct text t = {.at = out, .capacity = SKERRY_OUT_SIZE};
+    struct text t = *out;
     uint32_t flags = x->content_type_len ? SKERRY_HAS_TYPE : 0;
     free(spill->at);
     *spill = (struct text){0};
     int ret = add_fields(&t, x, &flags);
     if (ret == 0)
         ret = add_end(&t, flags, x->status, x->body_len);
-    if (t.at != out)
+    if (t.own)
         *spill = t;
     if (ret < 0)
         return ret;
-    fill_in(reply, x, &t);
-    if (t.at != out || reply->body_len > SKERRY_OUT_SIZE - reply->head_len)
-        flags |= SKERRY_LARGE;
-    else
-        memcpy(out + reply->head_len, reply->body, reply->body_len);
-    reply->flags |= flags;
+    fill_in(reply, x, &t, flags);
+    if (t.own || reply->body_len > t.capacity - t.used) {
+        reply->flags |= SKERRY_LARGE;
+        return 0;
+    }
+    memcpy(t.at + t.used, reply->body, reply->body_len);
+    out->used = t.used + reply->body_len;
     return 0;
 }
 
-void reply_failed(char *out, struct skerry_reply *reply)
+void reply_failed(struct text *out, struct skerry_reply *reply)
 {
-    static const char head[] = "Content-Type: text/plain\r\nContent-Length: 23\r\n\r\n";
-    static const char body[] = "500 the program failed\n";
-    memcpy(out, head, sizeof(head) - 1);
-    memcpy(out + sizeof(head) - 1, body, sizeof(body) - 1);
+    static const char text[] = "Content-Type: text/plain\r\nContent-Length: 23\r\n\r\n"
+                               "500 the program failed\n";
+    const size_t body_len = 23, head_len = sizeof(text) - 1 - body_len;
+    memcpy(out->at, text, sizeof(text) - 1);
+    out->used = sizeof(text) - 1;
     reply->status = 500;
-    reply->head = out;
-    reply->head_len = sizeof(head) - 1;
-    reply->body = out + sizeof(head) - 1;
-    reply->body_len = sizeof(body) - 1;
     reply->flags |= SKERRY_HAS_TYPE;
+    reply->head = out->at;
+    reply->head_len = (uint32_t)head_len;
+    reply->body = out->at + head_len;
+    reply->body_len = body_len;
 }

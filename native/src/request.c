@@ -194,7 +194,8 @@ int request_enter_error(struct machine *m, const struct request *r)
     struct writer w = {m->mem.base, m->mem.layout.call_stack.end};
     if (!m->facts->callback[ON_ERROR])
         return 0;
-    uint64_t url = put(&w, r->url, r->url_len), arg = put(&w, "", 0);
+    size_t url_len = r->url_len <= UINT16_MAX ? r->url_len : 0; /* it may be why */
+    uint64_t url = put(&w, r->url, url_len), arg = put(&w, "", 0);
     uint64_t reason = put(&w, m->reason, strlen(m->reason));
     struct guest_call c = {.function = m->facts->callback[ON_ERROR],
                            .arg = {url, arg, reason}};

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 #include "hostcall.h"
 #include "stubs.h"
@@ -59,6 +60,16 @@ static int on_exception(struct machine *m, unsigned vector)
     return STOP_FAILED;
 }
 
+/* An `in` is not over before KVM has been entered once more, and then it puts registers
+ * back (KVM API, 5, KVM_EXIT_IO): on_error could not be called before. */
+static void complete_input(struct machine *m)
+{
+    m->vm.run->immediate_exit = 1;
+    m->exits++;
+    ioctl(m->vm.vcpu_fd, KVM_RUN, 0);
+    m->vm.run->immediate_exit = 0;
+}
+
 static int on_io(struct machine *m)
 {
     const struct kvm_run *run = m->vm.run;
@@ -72,6 +83,8 @@ static int on_io(struct machine *m)
             return on_exception(m, port - PORT_EXCEPTION);
     }
     machine_fail(m, "used port 0x%x", port);
+    if (run->io.direction == KVM_EXIT_IO_IN)
+        complete_input(m);
     return STOP_FAILED;
 }
 
@@ -133,12 +146,24 @@ static int enter(struct machine *m, uint64_t pause)
     return STOP_FAILED;
 }
 
+/* Sleeps in the program's place; a kick ends it as it ends KVM_RUN. */
+static int sleep_on(struct machine *m, uint64_t pause)
+{
+    const struct timespec until = {.tv_sec = (time_t)(m->asleep / 1000000000UL),
+                                   .tv_nsec = (long)(m->asleep % 1000000000UL)};
+    int ret = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+    int stop = ret == EINTR ? on_signal(m, pause) : GO_ON;
+    if (ret != EINTR || stop == STOP_FAILED)
+        m->asleep = 0;
+    return stop;
+}
+
 enum stop machine_run(struct machine *m, uint64_t pause)
 {
     int stop;
     watch_begin(&m->watch, pause && pause < m->deadline ? pause : m->deadline);
     do {
-        stop = enter(m, pause);
+        stop = m->asleep ? sleep_on(m, pause) : enter(m, pause);
     } while (stop == GO_ON);
     watch_end(&m->watch);
     return (enum stop)stop;

@@ -1,29 +1,13 @@
-/* serve.c: one request, storage calls included (skerry_vm_open to skerry_reset). */
-#include <errno.h>
+/* serve.c: one request, storage calls included; see serve.h. */
+#include "serve.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "reply.h"
 #include "request.h"
 #include "run.h"
-#include "snapshot.h"
-#include "storage.h"
 
 #define ON_ERROR_NS 1000000000UL
-
-struct skerry_vm {
-    struct machine machine;
-    struct process process;
-    struct skerry_snapshot *snapshot;
-    struct skerry_storage *storage;
-    struct skerry_limits limits;
-    struct request request;
-    struct skerry_reply reply;
-    char *out;         /* SKERRY_OUT_SIZE bytes */
-    struct text spill; /* header lines that do not fit there */
-    int failed;        /* on_error runs, or has run */
-    char reason[REASON_SIZE];
-};
 
 int skerry_vm_open(struct skerry_snapshot *snapshot, struct skerry_storage *storage,
                    const struct skerry_limits *limits, struct skerry_console *console,
@@ -102,18 +86,28 @@ static int enter_error(struct skerry_vm *vm)
 }
 
 /* Puts the clone back at once unless the answer still lies in its memory. */
-static void leave(struct skerry_vm *vm)
+static void leave(struct skerry_vm *vm, struct skerry_reply *reply)
 {
-    if (vm->reply.flags & (SKERRY_DISCARD | SKERRY_LARGE) || vm->limits.hold)
+    if (reply->flags & (SKERRY_DISCARD | SKERRY_LARGE) || vm->limits.hold)
         return;
     if (skerry_reset(vm) < 0)
-        vm->reply.flags |= SKERRY_DISCARD;
+        reply->flags |= SKERRY_DISCARD;
 }
 
-static void finish(struct skerry_vm *vm, enum stop stop)
+static void answer(struct skerry_vm *vm, enum stop stop, struct skerry_reply *reply)
+{
+    struct text out = {.at = vm->out + vm->out_used,
+                       .capacity = SKERRY_OUT_SIZE - vm->out_used};
+    reply->out_at = vm->out_used;
+    if (stop != STOP_ANSWERED ||
+        reply_build(&vm->machine.exchange, &out, &vm->spill, reply) < 0)
+        reply_failed(&out, reply);
+    vm->out_used += (uint32_t)out.used;
+}
+
+static void finish(struct skerry_vm *vm, enum stop stop, struct skerry_reply *reply)
 {
     struct machine *m = &vm->machine;
-    struct skerry_reply *reply = &vm->reply;
     *reply = (struct skerry_reply){.reason = vm->failed ? vm->reason : "",
                                    .exits = m->exits + m->storage_exits,
                                    .storage_runs = m->storage_exits};
@@ -121,77 +115,48 @@ static void finish(struct skerry_vm *vm, enum stop stop)
         reply->flags = SKERRY_DISCARD;
     if (vm->failed)
         reply->flags |= SKERRY_FAILED;
-    if (stop != STOP_ANSWERED ||
-        reply_build(&m->exchange, vm->out, &vm->spill, reply) < 0)
-        reply_failed(vm->out, reply);
+    answer(vm, stop, reply);
     console_flush(m->console);
     if (console_pending(m->console))
         reply->flags |= SKERRY_LINES;
-    leave(vm);
+    leave(vm, reply);
 }
 
-static int carry_on(struct skerry_vm *vm, uint64_t pause)
+static void carry_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *reply)
 {
     enum stop stop;
     do {
         stop = run_callback(vm, pause);
-        if (stop == STOP_BUSY)
-            return SKERRY_BUSY;
+        if (stop == STOP_BUSY) {
+            *reply = (struct skerry_reply){.flags = SKERRY_BUSY};
+            return;
+        }
     } while (stop != STOP_ANSWERED && enter_error(vm));
-    finish(vm, stop);
-    return SKERRY_DONE;
+    finish(vm, stop, reply);
 }
 
-static int begin(struct skerry_vm *vm)
+void serve_request(struct skerry_vm *vm, const struct request *request, uint64_t now,
+                   uint64_t pause, struct skerry_reply *reply)
 {
     struct machine *m = &vm->machine;
-    uint64_t now = clock_now();
     m->exits = m->storage_exits = 0;
-    m->exchange.request = &vm->request;
+    m->exchange.request = request;
     m->deadline = now + vm->limits.request_ns;
     vm->failed = 0;
-    if (request_enter(m, &vm->request) < 0 && !enter_error(vm)) {
-        finish(vm, STOP_FAILED);
-        return SKERRY_DONE;
-    }
-    return carry_on(vm, vm->limits.inline_ns ? now + vm->limits.inline_ns : 0);
+    if (request_enter(m, request) < 0 && !enter_error(vm))
+        finish(vm, STOP_FAILED, reply);
+    else
+        carry_on(vm, pause, reply);
 }
 
-int skerry_serve(struct skerry_vm *vm, const char *method, const char *url,
-                 const char *headers, const char *content_type, const char *body,
-                 size_t body_len)
+void serve_on(struct skerry_vm *vm, struct skerry_reply *reply)
 {
-    vm->request = (struct request){.method = method,
-                                   .method_len = strlen(method),
-                                   .url = url,
-                                   .url_len = strlen(url),
-                                   .headers = headers,
-                                   .headers_len = strlen(headers),
-                                   .content_type = content_type,
-                                   .content_type_len = strlen(content_type),
-                                   .body = body,
-                                   .body_len = body_len};
-    return begin(vm);
-}
-
-int skerry_resume(struct skerry_vm *vm)
-{
-    return carry_on(vm, 0);
-}
-
-const struct skerry_reply *skerry_vm_reply(const struct skerry_vm *vm)
-{
-    return &vm->reply;
+    carry_on(vm, 0, reply);
 }
 
 int skerry_reset(struct skerry_vm *vm)
 {
     return machine_reset(&vm->machine, vm->snapshot);
-}
-
-const char *skerry_vm_out(const struct skerry_vm *vm)
-{
-    return vm->out;
 }
 
 uint64_t skerry_unknown_syscalls(const struct skerry_snapshot *s)

@@ -119,11 +119,8 @@ int machine_open(struct machine *m, struct skerry_snapshot *s, int live,
     int ret = kvm ? open_memory(m, s, live, err) : -ENODEV;
     if (ret == 0)
         ret = vm_open(&m->vm, kvm, &m->mem, !live, err);
-    if (ret < 0)
-        return ret;
     m->dirty.ring = m->vm.ring;
-    watch_add(&m->watch, m->vm.run);
-    return 0;
+    return ret < 0 ? ret : machine_watch(m, err);
 }
 
 void machine_close(struct machine *m)

@@ -148,7 +148,7 @@ static int check_args(struct skerry_storage *s, struct machine *caller,
         if (!guest_view(&caller->mem, a->in[i].addr, a->in[i].len))
             return machine_fail(caller, "storage call: buffer %lu is unreadable",
                                 (unsigned long)i);
-    if (a->dst && !guest_window(&caller->mem, a->dst, a->dst_len))
+    if (a->dst && !guest_writable(&caller->mem, a->dst, a->dst_len))
         return machine_fail(caller, "storage call: unwritable result buffer");
     return 0;
 }

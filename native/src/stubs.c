@@ -19,9 +19,9 @@
 /* The trampoline is the first thing that runs in every call, before any code of the
  * program, in ring 3: it puts back the registers that KVM_RUN does not carry. WRPKRU
  * comes first, because the program may have closed all memory to itself; where the
- * instruction is not there it becomes a NOP. XRSTOR's mask is all that XCR0 has, which a
- * software KVM leaves as the machine has it, with PKRU and AMX; but not the tiles of AMX
- * (bit 18): they are larger than the page of the image, and LDTILECFG clears them.
+ * instruction is not there it becomes a NOP. XRSTOR's mask is all that XCR0 has, which
+ * a software KVM leaves as the machine has it, with PKRU and AMX; but not the tiles of
+ * AMX (bit 18): they are larger than the page of the image, and LDTILECFG clears them.
  * In: r10 function, r11 its third argument, r12 its fourth, rbx FS base, rbp GS base,
  * rax, rcx, rdx 0; the other arguments are where they belong. */
 /* clang-format off */

@@ -6,20 +6,29 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "syscall.h"
 
 #define PATH_SIZE 4096
 #define IOV_MAX_COUNT 1024
+#define WRITE_MAX 65536 /* of one call: what the host does for a guest has a bound */
 
-static int is_open(const struct machine *m, uint64_t fd)
+int is_open(const struct machine *m, uint32_t fd)
 {
     return fd < 3 && m->process->open_stdio & 1u << fd;
 }
 
-/* Standard output and error are lines of the program's log. */
-static long write_out(struct machine *m, uint64_t fd, uint64_t addr, uint64_t len)
+/* The first argument; of an int only the lower half counts. */
+static uint32_t fd_of(const struct call *c)
 {
+    return (uint32_t)c->arg[0];
+}
+
+/* Standard output and error are lines of the program's log. */
+static long write_out(struct machine *m, uint32_t fd, uint64_t addr, uint64_t len)
+{
+    len = len < WRITE_MAX ? len : WRITE_MAX;
     const uint8_t *text = guest_view(&m->mem, addr, len);
     if (!text)
         return -EFAULT;
@@ -30,20 +39,26 @@ static long write_out(struct machine *m, uint64_t fd, uint64_t addr, uint64_t le
 
 long sys_write(struct call *c)
 {
-    if (!is_open(c->m, c->arg[0]) || c->arg[0] == 0)
+    uint32_t fd = fd_of(c);
+    if (!is_open(c->m, fd) || fd == 0)
         return -EBADF;
-    return write_out(c->m, c->arg[0], c->arg[1], c->arg[2]);
+    return write_out(c->m, fd, c->arg[1], c->arg[2]);
 }
 
-static long write_vector(struct machine *m, uint64_t fd, const struct guest_buffer *iov,
+static long write_vector(struct machine *m, uint32_t fd, const struct guest_buffer *iov,
                          uint64_t count)
 {
     long total = 0;
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; i < count; i++)
+        if (iov[i].len > INT64_MAX)
+            return -EINVAL;
+    for (uint64_t i = 0; i < count && total < WRITE_MAX; i++) {
         long ret = write_out(m, fd, iov[i].addr, iov[i].len);
         if (ret < 0)
             return total ? total : ret;
         total += ret;
+        if ((uint64_t)ret < iov[i].len)
+            break;
     }
     return total;
 }
@@ -51,19 +66,19 @@ static long write_vector(struct machine *m, uint64_t fd, const struct guest_buff
 long sys_writev(struct call *c)
 {
     struct guest_buffer iov[IOV_MAX_COUNT];
-    if (!is_open(c->m, c->arg[0]) || c->arg[0] == 0)
+    if (!is_open(c->m, fd_of(c)) || fd_of(c) == 0)
         return -EBADF;
     if (c->arg[2] > IOV_MAX_COUNT)
         return -EINVAL;
     if (guest_read(&c->m->mem, c->arg[1], iov, c->arg[2] * sizeof(*iov)) < 0)
         return -EFAULT;
-    return write_vector(c->m, c->arg[0], iov, c->arg[2]);
+    return write_vector(c->m, fd_of(c), iov, c->arg[2]);
 }
 
 /* Standard input is empty. */
 long sys_read(struct call *c)
 {
-    return is_open(c->m, c->arg[0]) && c->arg[0] == 0 ? 0 : -EBADF;
+    return is_open(c->m, fd_of(c)) && fd_of(c) == 0 ? 0 : -EBADF;
 }
 
 long sys_readv(struct call *c)
@@ -73,13 +88,13 @@ long sys_readv(struct call *c)
 
 long sys_close(struct call *c)
 {
-    if (!is_open(c->m, c->arg[0]))
+    if (!is_open(c->m, fd_of(c)))
         return -EBADF;
-    c->m->process->open_stdio &= ~(1u << c->arg[0]);
+    c->m->process->open_stdio &= ~(1u << fd_of(c));
     return 0;
 }
 
-static long stat_stdio(struct machine *m, uint64_t fd, uint64_t addr)
+static long stat_stdio(struct machine *m, uint32_t fd, uint64_t addr)
 {
     if (!is_open(m, fd))
         return -EBADF;
@@ -89,7 +104,7 @@ static long stat_stdio(struct machine *m, uint64_t fd, uint64_t addr)
 
 long sys_fstat(struct call *c)
 {
-    return stat_stdio(c->m, c->arg[0], c->arg[1]);
+    return stat_stdio(c->m, fd_of(c), c->arg[1]);
 }
 
 /* Reads a path, so that a bad pointer is EFAULT and an empty path is known. */
@@ -103,7 +118,7 @@ long sys_newfstatat(struct call *c)
 {
     long len = path_length(c->m, c->arg[1]);
     if (len == 0 && c->arg[3] & AT_EMPTY_PATH)
-        return stat_stdio(c->m, c->arg[0], c->arg[2]);
+        return stat_stdio(c->m, fd_of(c), c->arg[2]);
     return len < 0 ? len : -ENOENT;
 }
 
@@ -121,26 +136,31 @@ long sys_no_file_at(struct call *c)
 
 long sys_lseek(struct call *c)
 {
-    return is_open(c->m, c->arg[0]) ? -ESPIPE : -EBADF;
+    if (!is_open(c->m, fd_of(c)))
+        return -EBADF;
+    return (uint32_t)c->arg[2] > SEEK_HOLE ? -EINVAL : -ESPIPE;
 }
 
 /* No descriptor is a terminal: stdio buffers whole blocks. */
 long sys_ioctl(struct call *c)
 {
-    return is_open(c->m, c->arg[0]) ? -ENOTTY : -EBADF;
+    return is_open(c->m, fd_of(c)) ? -ENOTTY : -EBADF;
 }
 
 long sys_fcntl(struct call *c)
 {
-    if (!is_open(c->m, c->arg[0]))
+    if (!is_open(c->m, fd_of(c)))
         return -EBADF;
-    switch (c->arg[1]) {
+    switch ((uint32_t)c->arg[1]) {
     case F_GETFD:
     case F_SETFD:
     case F_SETFL:
         return 0;
     case F_GETFL:
-        return c->arg[0] == 0 ? O_RDONLY : O_WRONLY;
+        return fd_of(c) == 0 ? O_RDONLY : O_WRONLY;
+    case F_DUPFD:
+    case F_DUPFD_CLOEXEC:
+        return -EMFILE;
     default:
         return -EINVAL;
     }
@@ -148,7 +168,7 @@ long sys_fcntl(struct call *c)
 
 long sys_dup(struct call *c)
 {
-    return is_open(c->m, c->arg[0]) ? -EMFILE : -EBADF;
+    return is_open(c->m, fd_of(c)) ? -EMFILE : -EBADF;
 }
 
 /* Guests live at "/"; the host's directory is not theirs to see. */
@@ -171,9 +191,10 @@ long sys_poll(struct call *c)
         return -EFAULT;
     long ready = 0;
     for (uint64_t i = 0; i < count; i++) {
-        int known = fds[i].fd >= 0 && is_open(c->m, (uint64_t)fds[i].fd);
-        fds[i].revents = (short)(known ? fds[i].events & (POLLIN | POLLOUT) : POLLNVAL);
-        ready += fds[i].revents != 0 && fds[i].fd >= 0;
+        int known = is_open(c->m, (uint32_t)fds[i].fd);
+        int found = known ? fds[i].events & (POLLIN | POLLOUT) : POLLNVAL;
+        fds[i].revents = fds[i].fd < 0 ? 0 : (short)found;
+        ready += fds[i].revents != 0;
     }
     long ret = guest_write(&c->m->mem, c->arg[0], fds, count * sizeof(*fds));
     return ret < 0 ? ret : ready;

@@ -7,6 +7,9 @@
 #include "paging.h"
 #include "syscall.h"
 
+#define PROT_KNOWN 0xfUL /* read, write, execute, PROT_SEM */
+#define MADV_LAST 25UL   /* MADV_COLLAPSE */
+
 long sys_brk(struct call *c)
 {
     struct process *p = c->m->process;
@@ -65,14 +68,29 @@ static long set_access(struct machine *m, uint64_t addr, uint64_t len, uint64_t 
     return 0;
 }
 
+/* The arena's free pages can be read and written. After the freeze, pages that cannot
+ * be are not given back to it. */
+static void release(struct machine *m, uint64_t addr, uint64_t len)
+{
+    if (m->booting)
+        protect(m, addr, len, ACCESS_READ | ACCESS_WRITE);
+    if (check_access(m, addr, len, ACCESS_READ | ACCESS_WRITE) == 0)
+        arena_give(&m->process->arena, addr, len);
+}
+
 static uint64_t page_round(uint64_t len)
 {
     return len > UINT64_MAX - PAGE_SIZE ? 0 : page_up(len);
 }
 
-static long map_at(struct machine *m, uint64_t addr, uint64_t len, uint64_t prot)
+static long map_at(struct machine *m, uint64_t addr, uint64_t len, uint64_t prot,
+                   int replace)
 {
-    if (addr % PAGE_SIZE || arena_take_at(&m->process->arena, addr, len) < 0)
+    if (addr % PAGE_SIZE)
+        return -EINVAL;
+    if (!replace && !arena_is_free(&m->process->arena, addr, len))
+        return -EEXIST;
+    if (arena_take_at(&m->process->arena, addr, len) < 0)
         return -EINVAL;
     if (m->booting)
         protect(m, addr, len, ACCESS_READ | ACCESS_WRITE);
@@ -87,8 +105,8 @@ static long map_anywhere(struct machine *m, uint64_t len, uint64_t prot)
     uint64_t stale, addr = arena_take(&m->process->arena, len, &stale);
     if (!addr)
         return -ENOMEM;
-    if (stale < addr + len)
-        guest_zero(&m->mem, stale, addr + len - stale);
+    if (stale < addr + len && guest_zero(&m->mem, stale, addr + len - stale) < 0)
+        return -ENOMEM;
     long ret = prot == (PROT_READ | PROT_WRITE) ? 0 : set_access(m, addr, len, prot);
     if (ret < 0)
         arena_give(&m->process->arena, addr, len);
@@ -98,14 +116,14 @@ static long map_anywhere(struct machine *m, uint64_t len, uint64_t prot)
 long sys_mmap(struct call *c)
 {
     uint64_t len = page_round(c->arg[1]), flags = c->arg[3];
-    if (!c->arg[1])
-        return -EINVAL;
     if (!(flags & MAP_ANONYMOUS))
-        return -ENODEV;
+        return is_open(c->m, (uint32_t)c->arg[4]) ? -ENODEV : -EBADF;
+    if (!c->arg[1] || !(flags & (MAP_PRIVATE | MAP_SHARED)))
+        return -EINVAL;
     if (!len)
         return -ENOMEM;
     if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))
-        return map_at(c->m, c->arg[0], len, c->arg[2]);
+        return map_at(c->m, c->arg[0], len, c->arg[2], !(flags & MAP_FIXED_NOREPLACE));
     return map_anywhere(c->m, len, c->arg[2]);
 }
 
@@ -117,20 +135,29 @@ long sys_munmap(struct call *c)
         return -EINVAL;
     if (!region_holds(m->process->arena.whole, addr, len))
         return 0;
-    if (m->booting)
-        protect(m, addr, len, ACCESS_READ | ACCESS_WRITE);
-    arena_give(&m->process->arena, addr, len);
+    release(m, addr, len);
     return 0;
 }
 
 long sys_mprotect(struct call *c)
 {
     uint64_t len = page_round(c->arg[1]);
-    if (c->arg[0] % PAGE_SIZE)
+    if (c->arg[0] % PAGE_SIZE || c->arg[2] & ~PROT_KNOWN)
         return -EINVAL;
-    if (!is_program(c->m, c->arg[0], len))
+    if ((c->arg[1] && !len) || !is_program(c->m, c->arg[0], len))
         return -ENOMEM;
     return set_access(c->m, c->arg[0], len, c->arg[2]);
+}
+
+/* The ranges overlap when the program says that it has what it has not. */
+static int move_bytes(struct machine *m, uint64_t to, uint64_t from, uint64_t len)
+{
+    const uint8_t *src = guest_view(&m->mem, from, len);
+    uint8_t *dst = guest_window(&m->mem, to, len);
+    if (!src || !dst)
+        return -EFAULT;
+    memmove(dst, src, len);
+    return 0;
 }
 
 /* Grows by moving, as Linux may. */
@@ -143,7 +170,7 @@ long sys_mremap(struct call *c)
     if (!old || !region_holds(m->process->arena.whole, addr, old))
         return -EFAULT;
     if (len <= old) {
-        arena_give(&m->process->arena, addr + len, old - len);
+        release(m, addr + len, old - len);
         return (long)addr;
     }
     if (!(c->arg[3] & MREMAP_MAYMOVE))
@@ -151,20 +178,21 @@ long sys_mremap(struct call *c)
     long moved = map_anywhere(m, len, PROT_READ | PROT_WRITE);
     if (moved < 0)
         return moved;
-    const uint8_t *src = guest_view(&m->mem, addr, old);
-    if (!src || guest_write(&m->mem, (uint64_t)moved, src, old) < 0)
+    if (move_bytes(m, (uint64_t)moved, addr, old) < 0) {
+        release(m, (uint64_t)moved, len);
         return -EFAULT;
-    arena_give(&m->process->arena, addr, old);
+    }
+    release(m, addr, old);
     return moved;
 }
 
 /* MADV_DONTNEED promises zeros; the rest is advice. */
 long sys_madvise(struct call *c)
 {
+    if (c->arg[0] % PAGE_SIZE || c->arg[2] > MADV_LAST)
+        return -EINVAL;
     if (c->arg[2] != MADV_DONTNEED)
         return 0;
-    if (c->arg[0] % PAGE_SIZE)
-        return -EINVAL;
     uint64_t len = page_round(c->arg[1]);
     return guest_zero(&c->m->mem, c->arg[0], len) < 0 ? -ENOMEM : 0;
 }

@@ -87,7 +87,11 @@ static struct rlimit limit_of(const struct machine *m, uint64_t resource)
 
 long sys_prlimit64(struct call *c)
 {
-    if (c->arg[0] > GUEST_PID || c->arg[2])
+    if ((uint32_t)c->arg[1] >= RLIM_NLIMITS)
+        return -EINVAL;
+    if (c->arg[0] > GUEST_PID)
+        return -ESRCH;
+    if (c->arg[2])
         return -EPERM;
     if (!c->arg[3])
         return 0;
@@ -112,7 +116,7 @@ long sys_getrandom(struct call *c)
 long sys_sched_getaffinity(struct call *c)
 {
     const uint64_t one_cpu = 1;
-    if (c->arg[1] < sizeof(one_cpu))
+    if (c->arg[1] < sizeof(one_cpu) || c->arg[1] % sizeof(one_cpu))
         return -EINVAL;
     long ret = guest_write(&c->m->mem, c->arg[2], &one_cpu, sizeof(one_cpu));
     return ret < 0 ? ret : (long)sizeof(one_cpu);
@@ -120,32 +124,52 @@ long sys_sched_getaffinity(struct call *c)
 
 long sys_sysinfo(struct call *c)
 {
-    uint64_t total = c->m->facts->max_memory;
-    struct sysinfo info = {
-        .totalram = total, .freeram = total / 2, .procs = 1, .mem_unit = 1};
+    struct sysinfo info;
+    memset(&info, 0, sizeof(info)); /* its padding too */
+    info.totalram = c->m->facts->max_memory;
+    info.freeram = info.totalram / 2;
+    info.procs = 1;
+    info.mem_unit = 1;
     return guest_write(&c->m->mem, c->arg[0], &info, sizeof(info));
 }
 
 long sys_getrusage(struct call *c)
 {
+    int who = (int)c->arg[0];
+    if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD)
+        return -EINVAL;
     return guest_zero(&c->m->mem, c->arg[1], sizeof(struct rusage));
 }
 
-/* There is one thread: nobody waits, nobody could wake it. */
-long sys_futex(struct call *c)
+/* Nobody can wake the one thread that there is: a wait ends at its time or never. */
+static long wait_futex(struct call *c, int op)
 {
-    int op = (int)c->arg[1] & FUTEX_CMD_MASK;
-    if (op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET)
-        return 0;
-    if (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET)
-        return -ENOSYS;
     uint32_t value;
+    int wall = (int)c->arg[1] & FUTEX_CLOCK_REALTIME;
+    clockid_t clock = wall ? CLOCK_REALTIME : CLOCK_MONOTONIC;
     if (guest_read(&c->m->mem, c->arg[0], &value, sizeof(value)) < 0)
         return -EFAULT;
     if (value != (uint32_t)c->arg[2])
         return -EAGAIN;
+    if (c->arg[3]) {
+        long ret = sleep_for(c, clock, op == FUTEX_WAIT_BITSET, c->arg[3]);
+        return ret < 0 ? ret : -ETIMEDOUT;
+    }
     c->ends = 1;
     return machine_fail(c->m, "deadlock: waits for a futex that nobody can wake");
+}
+
+long sys_futex(struct call *c)
+{
+    int op = (int)c->arg[1] & FUTEX_CMD_MASK;
+    int bits = op == FUTEX_WAKE_BITSET || op == FUTEX_WAIT_BITSET;
+    if (!bits && op != FUTEX_WAKE && op != FUTEX_WAIT)
+        return -ENOSYS;
+    if (c->arg[0] % sizeof(uint32_t) || (bits && !(uint32_t)c->arg[5]))
+        return -EINVAL;
+    if (op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET)
+        return 0;
+    return wait_futex(c, op);
 }
 
 /* Asked for by every libc, which does without. */

@@ -7,6 +7,10 @@
 #include "syscall.h"
 
 #define SIGSET_BYTES 8
+#define ALT_STACK_MIN 2048 /* the kernel's MINSIGSTKSZ */
+#ifndef SS_AUTODISARM
+#define SS_AUTODISARM (1u << 31)
+#endif
 
 static int ignored(const struct process *p, uint64_t signal)
 {
@@ -35,6 +39,8 @@ long sys_kill(struct call *c)
 
 long sys_tgkill(struct call *c)
 {
+    if ((int)c->arg[0] <= 0 || (int)c->arg[1] <= 0)
+        return -EINVAL;
     return c->arg[0] == 1 && c->arg[1] == 1 ? send_signal(c, c->arg[2]) : -ESRCH;
 }
 
@@ -94,14 +100,35 @@ long sys_rt_sigprocmask(struct call *c)
     return guest_write(&c->m->mem, c->arg[2], &before, sizeof(before));
 }
 
+/* stack_t, kernel layout. */
+struct alt_stack {
+    uint64_t address;
+    uint32_t flags, unused;
+    uint64_t size;
+};
+
+static long check_stack(struct alt_stack *s)
+{
+    uint32_t mode = s->flags & ~SS_AUTODISARM;
+    if (mode != 0 && mode != SS_ONSTACK && mode != SS_DISABLE)
+        return -EINVAL;
+    if (mode == SS_DISABLE)
+        s->address = s->size = 0;
+    return mode != SS_DISABLE && s->size < ALT_STACK_MIN ? -ENOMEM : 0;
+}
+
 long sys_sigaltstack(struct call *c)
 {
-    uint64_t *stack = c->m->process->alt_stack, set[3];
-    if (c->arg[0] && guest_read(&c->m->mem, c->arg[0], set, sizeof(set)) < 0)
-        return -EFAULT;
-    if (c->arg[1] && guest_write(&c->m->mem, c->arg[1], stack, sizeof(set)) < 0)
-        return -EFAULT;
-    if (c->arg[0])
-        memcpy(stack, set, sizeof(set));
-    return 0;
+    struct alt_stack set, was;
+    memcpy(&was, c->m->process->alt_stack, sizeof(was));
+    was.flags = was.size ? was.flags : SS_DISABLE;
+    if (c->arg[0]) {
+        if (guest_read(&c->m->mem, c->arg[0], &set, sizeof(set)) < 0)
+            return -EFAULT;
+        long ret = check_stack(&set);
+        if (ret < 0)
+            return ret;
+        memcpy(c->m->process->alt_stack, &set, sizeof(set));
+    }
+    return c->arg[1] ? guest_write(&c->m->mem, c->arg[1], &was, sizeof(was)) : 0;
 }

@@ -47,29 +47,30 @@ static int valid(const struct timespec *t)
     return t->tv_sec >= 0 && t->tv_nsec >= 0 && t->tv_nsec < 1000000000L;
 }
 
-/* Sleeps until (t), but not beyond the deadline of the run; the watchdog's kicks end
- * the sleep early, and the run ends behind it. */
-static long sleep_until(struct machine *m, clockid_t clock, const struct timespec *t)
+#define SLEEP_MAX 1000000L /* seconds: no deadline is as late */
+
+static uint64_t duration(const struct timespec *t)
 {
-    while (clock_now() < m->deadline) {
-        int ret = clock_nanosleep(clock, TIMER_ABSTIME, t, NULL);
-        if (ret != EINTR)
-            return -ret;
-    }
-    return -EINTR;
+    int64_t seconds = t->tv_sec < SLEEP_MAX ? t->tv_sec : SLEEP_MAX;
+    return (uint64_t)(seconds * 1000000000L + t->tv_nsec);
 }
 
-static struct timespec after(clockid_t clock, struct timespec t)
+/* Nanoseconds from now, on (clock), to (t). */
+static uint64_t time_left(clockid_t clock, const struct timespec *t)
 {
     struct timespec now;
     clock_gettime(clock, &now);
-    t.tv_sec = t.tv_sec > 1000000 ? 1000000 : t.tv_sec;
-    t.tv_sec += now.tv_sec + (now.tv_nsec + t.tv_nsec) / 1000000000L;
-    t.tv_nsec = (now.tv_nsec + t.tv_nsec) % 1000000000L;
-    return t;
+    if (t->tv_sec < now.tv_sec ||
+        (t->tv_sec == now.tv_sec && t->tv_nsec <= now.tv_nsec))
+        return 0;
+    int borrow = t->tv_nsec < now.tv_nsec;
+    return duration(
+        &(struct timespec){.tv_sec = t->tv_sec - now.tv_sec - borrow,
+                           .tv_nsec = t->tv_nsec - now.tv_nsec + borrow * 1000000000L});
 }
 
-static long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t addr)
+/* The machine sleeps when it runs next: nobody waits for it here. */
+long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t addr)
 {
     struct timespec t;
     if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME)
@@ -78,9 +79,10 @@ static long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t ad
         return -EFAULT;
     if (!valid(&t))
         return -EINVAL;
-    if (!absolute)
-        t = after(clock, t);
-    return sleep_until(c->m, clock, &t);
+    uint64_t ns = absolute ? time_left(clock, &t) : duration(&t);
+    if (ns)
+        c->m->asleep = clock_now() + ns;
+    return 0;
 }
 
 long sys_nanosleep(struct call *c)

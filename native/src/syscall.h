@@ -2,6 +2,8 @@
 #ifndef SKERRY_SYSCALL_H
 #define SKERRY_SYSCALL_H
 
+#include <time.h>
+
 #include "machine.h"
 
 struct call {
@@ -15,6 +17,13 @@ int syscall_answer(struct machine *m);
 
 /* The name of a system call, "unnamed" for a number that has none. */
 const char *syscall_name(uint64_t number);
+
+/* Tells if the program has the descriptor (fd). */
+int is_open(const struct machine *m, uint32_t fd);
+
+/* The program sleeps before it goes on: until the time at (addr), or for as long.
+ * Returns 0, -EINVAL or -EFAULT. */
+long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t addr);
 
 /* Handlers, one file a subject. They return what Linux would: a value or -errno. */
 typedef long syscall_handler(struct call *c);

@@ -73,11 +73,21 @@ static int open_vcpu(struct vm *vm, const struct guestmem *gm, int track,
     return ret < 0 ? ret : vcpu_setup(vm, &gm->layout, err);
 }
 
+/* A signal, such as a late kick of the watchdog, makes KVM_CREATE_VM give up. */
+static int create_vm(const struct kvm *kvm)
+{
+    int fd;
+    do {
+        fd = ioctl(kvm->fd, KVM_CREATE_VM, 0);
+    } while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
 int vm_open(struct vm *vm, struct kvm *kvm, const struct guestmem *gm, int track,
             struct skerry_error *err)
 {
     *vm = (struct vm){.kvm = kvm, .vcpu_fd = -1};
-    vm->fd = ioctl(kvm->fd, KVM_CREATE_VM, 0);
+    vm->fd = create_vm(kvm);
     if (vm->fd < 0)
         return skerry_fail(err, "KVM_CREATE_VM");
     int ret = track ? enable_ring(vm, err) : 0;

@@ -18,6 +18,7 @@
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct watch *list;
 static uint32_t awake; /* futex: 0 while the thread sleeps */
+static int no_thread;  /* errno of its creation */
 
 uint64_t clock_now(void)
 {
@@ -81,25 +82,29 @@ static void start(void)
     pthread_t thread;
     pthread_attr_t attributes;
     sigset_t all, before;
-    struct sigaction action = {.sa_handler = on_kick};
+    struct sigaction action = {.sa_handler = on_kick, .sa_flags = SA_RESTART};
     sigaction(KICK_SIGNAL, &action, NULL);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     awake = 1;
-    pthread_create(&thread, &attributes, watch_loop, NULL);
+    no_thread = pthread_create(&thread, &attributes, watch_loop, NULL);
+    pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-void watch_add(struct watch *w, struct kvm_run *run)
+int watch_add(struct watch *w, struct kvm_run *run)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, start);
+    if (no_thread)
+        return -no_thread;
     pthread_mutex_lock(&list_lock);
     *w = (struct watch){.run = run, .next = list};
     list = w;
     pthread_mutex_unlock(&list_lock);
+    return 0;
 }
 
 void watch_remove(struct watch *w)

@@ -21,8 +21,10 @@ struct watch {
 /* Nanoseconds of CLOCK_MONOTONIC. */
 uint64_t clock_now(void);
 
-/* Adds a vCPU to those that are watched, from its first run on. */
-void watch_add(struct watch *w, struct kvm_run *run);
+/* Adds a vCPU to those that are watched, from its first run on. 0, or -errno when there
+ * is no thread to watch: then nothing may run. watch_remove takes what was never added.
+ */
+int watch_add(struct watch *w, struct kvm_run *run);
 void watch_remove(struct watch *w);
 
 /* Between these two the calling thread is kicked out of KVM_RUN soon after (deadline),

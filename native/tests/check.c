@@ -4,6 +4,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
+
+#define SECONDS_MOST 120 /* of one test: one that hangs ends them all */
 
 static struct check_test *first, **last = &first;
 static jmp_buf back;
@@ -31,6 +34,7 @@ static int passes(const struct check_test *test)
         fprintf(stderr, "FAILED %s\n", test->name);
         return 0;
     }
+    alarm(SECONDS_MOST);
     test->run();
     return 1;
 }

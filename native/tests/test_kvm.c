@@ -8,6 +8,7 @@
 #include "layout.h"
 #include "skerry.h"
 #include "tiny.h"
+#include "watchdog.h"
 
 #define SECOND 1000000000UL
 #define VALUE_(x) #x
@@ -17,21 +18,32 @@
     __asm__(".pushsection .rodata;" #name "_begin:" text #name "_end: .popsection");   \
     extern const uint8_t name##_begin[], name##_end[]
 
-/* Registers a callback that answers 200 and the first byte of its counter, or loops when
- * the path is not "/". */
-CODE(answer, "lea 1f(%rip), %rsi; mov $1, %edi;" OUT(KVM_API_REGISTER_FUNC) OUT(
-                 KVM_API_WAIT_FOR_REQUESTS) "ud2;"
-                                            "1: cmpb $0, 1(%rdi); jne .;"
-                                            "incb 2f(%rip); mov $200, %edi;"
-                                            "xor %esi, %esi; xor %edx, %edx;"
-                                            "lea 2f(%rip), %rcx; mov $1, %r8d;"
-                                            "xor %r9d, %r9d;" OUT(
-                                                KVM_API_BACKEND_RESPONSE) "ud2;"
-                                                                          "2: .byte "
-                                                                          "0x40;");
+/* Registers on_get and on_error and waits; on_get follows, on_error is at 9. */
+#define START                                                                          \
+    "lea 1f(%rip), %rsi; mov $1, %edi;" OUT(KVM_API_REGISTER_FUNC)                     \
+    "lea 9f(%rip), %rsi; mov $5, %edi;" OUT(KVM_API_REGISTER_FUNC)                     \
+    OUT(KVM_API_WAIT_FOR_REQUESTS) "ud2; 1:"
+/* Answers 200 and the byte at 8. */
+#define ANSWER                                                                         \
+    "mov $200, %edi; xor %esi, %esi; xor %edx, %edx; xor %r9d, %r9d;"                  \
+    "lea 8f(%rip), %rcx; mov $1, %r8d;" OUT(KVM_API_BACKEND_RESPONSE) "ud2;"
+#define ON_ERROR "9: movb $'E', 8f(%rip);" ANSWER "8: .byte 'A' - 1;"
+
+/* clang-format off */
+/* "/" counts and answers; anything else loops. */
+CODE(answer, START "cmpb $0, 1(%rdi); jne .; incb 8f(%rip);" ANSWER ON_ERROR);
+/* "/" reads a port, anything else reads it into memory, again and again. */
+CODE(input, START "mov $1, %edx; cmpb $0, 1(%rdi); jne 2f; in $0, %eax; hlt;"
+            "2: mov $-1, %rcx; lea -4096(%rsp), %rdi; rep insb; hlt;" ON_ERROR);
+/* Sleeps for 0.3 s, or for an hour when the path is not "/". */
+CODE(sleeps, START "lea 2f(%rip), %rax; cmpb $0, 1(%rdi); lea 3f(%rip), %rdi;"
+             "cmove %rax, %rdi; xor %esi, %esi; mov $35, %eax; syscall;"
+             "movb $'S', 8f(%rip);" ANSWER "2: .quad 0, 300000000; 3: .quad 3600, 0;"
+             ON_ERROR);
 CODE(loop, "jmp .;");
 CODE(crash, "xor %eax, %eax; mov (%rax), %rax;");
 CODE(leave, "mov $60, %eax; mov $7, %edi; syscall; ud2;");
+/* clang-format on */
 
 static struct skerry_console *console;
 static struct skerry_snapshot *snapshot;
@@ -69,9 +81,23 @@ static void open_vm(uint64_t request_ns, uint64_t inline_ns)
     reply = skerry_vm_reply(vm);
 }
 
+static void close_all(void)
+{
+    skerry_vm_close(vm);
+    skerry_snapshot_close(snapshot);
+    skerry_console_close(console);
+}
+
 static int serve(const char *url)
 {
     return skerry_serve(vm, "GET", url, "", "", "", 0);
+}
+
+static void check_body(char byte)
+{
+    CHECK_TEXT(reply->reason[0] && byte != 'E' ? reply->reason : "", "");
+    CHECK(reply->status == 200 && reply->body_len == 1);
+    CHECK_EQ(skerry_vm_out(vm)[reply->head_len], byte);
 }
 
 TEST(this_kvm_does_what_skerry_needs)
@@ -91,13 +117,11 @@ TEST(a_clone_answers_and_forgets)
     open_vm(10 * SECOND, 0);
     for (int i = 0; i < 20; i++) {
         CHECK_EQ(serve("/"), SKERRY_DONE);
-        CHECK(reply->status == 200 && reply->body_len == 1 && reply->exits == 1);
-        CHECK_EQ(skerry_vm_out(vm)[reply->head_len], 'A');
+        check_body('A');
+        CHECK_EQ(reply->exits, 1);
         CHECK_EQ(skerry_differing_pages(vm), 0);
     }
-    skerry_vm_close(vm);
-    skerry_snapshot_close(snapshot);
-    skerry_console_close(console);
+    close_all();
 }
 
 TEST(a_clone_outlives_what_it_was_made_from)
@@ -107,7 +131,8 @@ TEST(a_clone_outlives_what_it_was_made_from)
     open_vm(10 * SECOND, 0);
     skerry_snapshot_close(snapshot);
     skerry_console_close(console);
-    CHECK(serve("/") == SKERRY_DONE && reply->status == 200);
+    CHECK_EQ(serve("/"), SKERRY_DONE);
+    check_body('A');
     skerry_vm_close(vm);
 }
 
@@ -117,12 +142,11 @@ TEST(a_callback_that_loops_is_stopped)
     CHECK_EQ(boot(answer_begin, answer_end, 10 * SECOND), 0);
     open_vm(SECOND / 20, 0);
     CHECK_EQ(serve("/loop"), SKERRY_DONE);
-    CHECK_EQ(reply->status, 500);
-    CHECK(reply->flags & SKERRY_FAILED && reply->flags & SKERRY_DISCARD);
+    check_body('E');
+    CHECK_EQ(reply->flags & (SKERRY_FAILED | SKERRY_DISCARD),
+             SKERRY_FAILED | SKERRY_DISCARD);
     CHECK_TEXT(reply->reason, "time limit reached");
-    skerry_vm_close(vm);
-    skerry_snapshot_close(snapshot);
-    skerry_console_close(console);
+    close_all();
 }
 
 TEST(a_callback_that_takes_long_is_handed_back)
@@ -132,8 +156,47 @@ TEST(a_callback_that_takes_long_is_handed_back)
     open_vm(SECOND / 10, SECOND / 1000);
     CHECK_EQ(serve("/loop"), SKERRY_BUSY);
     CHECK_EQ(skerry_resume(vm), SKERRY_DONE);
-    CHECK_EQ(reply->status, 500);
-    skerry_vm_close(vm);
+    check_body('E');
+    close_all();
+}
+
+TEST(a_callback_that_sleeps_goes_on_when_its_time_has_come)
+{
+    probe();
+    CHECK_EQ(boot(sleeps_begin, sleeps_end, 10 * SECOND), 0);
+    open_vm(100 * SECOND, 0);
+    uint64_t before = clock_now();
+    serve("/");
+    CHECK(clock_now() - before >= 3 * SECOND / 10);
+    check_body('S');
+    close_all();
+}
+
+TEST(a_callback_that_sleeps_long_is_handed_back_and_stopped_at_its_limit)
+{
+    probe();
+    CHECK_EQ(boot(sleeps_begin, sleeps_end, 10 * SECOND), 0);
+    open_vm(SECOND / 5, SECOND / 1000);
+    serve("/long");
+    CHECK(is_busy());
+    resume();
+    check_body('E');
+    CHECK_TEXT(reply->reason, "time limit reached");
+    close_all();
+}
+
+/* KVM puts registers back when it is entered after an `in`. */
+TEST(on_error_answers_also_after_a_port_was_read)
+{
+    probe();
+    CHECK_EQ(boot(input_begin, input_end, 10 * SECOND), 0);
+    for (int i = 0; i < 2; i++) {
+        open_vm(10 * SECOND, 0);
+        CHECK_EQ(serve(i ? "/string" : "/"), SKERRY_DONE);
+        CHECK_TEXT(reply->reason, i ? "used port 0x1" : "used port 0x0");
+        check_body('E');
+        skerry_vm_close(vm);
+    }
     skerry_snapshot_close(snapshot);
     skerry_console_close(console);
 }

@@ -29,15 +29,14 @@ uint64_t flags_to_set = 0x244ed7; /* ID AC NT OF DF IF SF ZF AF PF CF */
 uint64_t resume_at;
 char type[] = "text/plain";
 
+#define EACH(X) X(1, rbx) X(2, rcx) X(3, rdx) X(4, rsi) X(5, rdi) X(6, rbp) X(8, r8) \
+    X(9, r9) X(10, r10) X(11, r11) X(12, r12) X(13, r13) X(14, r14) X(15, r15)
+#define STORE(n, r) "  mov %" #r ", dump+8*" #n "(%rip)\n"
+#define FILL(n, r) "  mov %rax, %" #r "\n"
 __asm__(
     ".text\n"
     "entry:\n"
-    "  mov %rax, dump(%rip)\n  mov %rbx, dump+8(%rip)\n  mov %rcx, dump+16(%rip)\n"
-    "  mov %rdx, dump+24(%rip)\n  mov %rsi, dump+32(%rip)\n  mov %rdi, dump+40(%rip)\n"
-    "  mov %rbp, dump+48(%rip)\n  mov %rsp, dump+56(%rip)\n  mov %r8, dump+64(%rip)\n"
-    "  mov %r9, dump+72(%rip)\n  mov %r10, dump+80(%rip)\n  mov %r11, dump+88(%rip)\n"
-    "  mov %r12, dump+96(%rip)\n  mov %r13, dump+104(%rip)\n"
-    "  mov %r14, dump+112(%rip)\n  mov %r15, dump+120(%rip)\n"
+    "  mov %rax, dump(%rip)\n  mov %rsp, dump+56(%rip)\n" EACH(STORE)
     "  pushfq\n  popq dump+128(%rip)\n  pushq $0x202\n  popfq\n"
     "  rdfsbase %rax\n  mov %rax, dump+136(%rip)\n"
     "  rdgsbase %rax\n  mov %rax, dump+144(%rip)\n"
@@ -59,10 +58,7 @@ __asm__(
     "  mov $0x2b, %eax\n  mov %eax, %es\n  mov %eax, %gs\n"
     "  mov $0x5a5a5a5a, %eax\n  wrfsbase %rax\n  wrgsbase %rax\n"
     "  movabs $0xa5a5a5a5a5a5a5a5, %rax\n"
-    "  mov %rax, %rbx\n  mov %rax, %rcx\n  mov %rax, %rdx\n  mov %rax, %rsi\n"
-    "  mov %rax, %rdi\n  mov %rax, %rbp\n  mov %rax, %r8\n  mov %rax, %r9\n"
-    "  mov %rax, %r10\n  mov %rax, %r11\n  mov %rax, %r12\n  mov %rax, %r13\n"
-    "  mov %rax, %r14\n  mov %rax, %r15\n"
+    EACH(FILL)
     "  pushq flags_to_set(%rip)\n  popfq\n"
     "  jmp *resume_at(%rip)\n"
 

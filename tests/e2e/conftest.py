@@ -28,3 +28,16 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 def config(tmp_path: Path) -> Callable[..., Path]:
     """config(name={...}, ...): the file, not served."""
     return lambda **programs: write_config(tmp_path, programs)
+
+
+@pytest.fixture(scope="module")
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """The programs PROGRAMS of the test module, served for all of its tests; at the end
+    it has to stop as it should, and its log must not show a bug."""
+    directory = tmp_path_factory.mktemp("programs")
+    with Server(write_config(directory, request.module.PROGRAMS)) as made:
+        yield made
+        assert made.stop() == 0
+        assert "Traceback" not in made.log

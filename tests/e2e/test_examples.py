@@ -9,17 +9,13 @@ from support.server import EXAMPLES, Server, skerry
 NAMES = {"hello", "counter", "scounter", "echo", "greet"}
 
 
-def test_the_counter_in_storage_counts_requests():
+def test_counters_count_requests():
     with Server(EXAMPLES) as server:
-        answers = [server.get("/counter") for _ in range(3)]
-    assert [each.headers["X-Counter"] for each in answers] == ["1", "2", "3"]
-    assert {each.body for each in answers} == {b"Hello Compute World!"}
-
-
-def test_the_counter_in_shared_memory_counts_requests():
-    with Server(EXAMPLES) as server:
-        bodies = [server.get("/scounter").body for _ in range(3)]
-    assert bodies == [b"Hello 0 World!", b"Hello 1 World!", b"Hello 2 World!"]
+        stored = [server.get("/counter") for _ in range(3)]
+        shared = [server.get("/scounter").body for _ in range(3)]
+    assert [each.headers["X-Counter"] for each in stored] == ["1", "2", "3"]
+    assert {each.body for each in stored} == {b"Hello Compute World!"}
+    assert shared == [b"Hello 0 World!", b"Hello 1 World!", b"Hello 2 World!"]
 
 
 def test_every_response_says_what_and_when_it_is(examples):

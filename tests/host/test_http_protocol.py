@@ -181,7 +181,7 @@ def test_a_handler_that_raises_answers_500_and_the_connection_goes_on(connect, c
 
 
 @pytest.mark.parametrize(
-    "response", [None, Response.text(99, ""), Response(200, "text", 0)]
+    "response", [Response.text(99, ""), Response(200, "text", 0), 7]
 )
 def test_a_handler_that_returns_nonsense_answers_500(connect, loop, caplog, response):
     client = connect(lambda request: response)

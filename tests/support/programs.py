@@ -38,7 +38,7 @@ HANDLE {
 # /NAME/loop never ends, /NAME/crash reads a null pointer, /NAME/mute answers nothing;
 # everything else is 200 "fine".
 TROUBLE = {
-    "max_request_time": 0.3,
+    "max_request_time": 1,
     "source": r"""
 #include <string.h>
 START {}

@@ -7,18 +7,19 @@ looks at a stopped thread, cannot take a slow look for a slow guest.
 """
 
 import ctypes
-import os
 import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Self, TypeVar
 
 from ptrace.debugger import NewProcessEvent, ProcessSignal, PtraceDebugger
 from ptrace.debugger.process import PtraceProcess
 from ptrace.func_call import FunctionCallOptions
-
 from support.client import LONG
+
+T = TypeVar("T")
 
 # linux/kvm.h: the numbers of _IO(0xAE, n) and its like that can be met on x86. Those of
 # vCPUs and those of VMs overlap in three places; then the vCPU's stands here.
@@ -84,6 +85,7 @@ SLEEPS = {"nanosleep", "clock_nanosleep", "restart_syscall"}
 EPOLL_WAITS = {"epoll_wait", "epoll_pwait", "epoll_pwait2"}
 FUTEX_WAITS = {0, 9}  # FUTEX_WAIT, FUTEX_WAIT_BITSET
 FUTEX_COMMAND = 0x7F
+PF_USER_WORKER = 0x4000  # proc_pid_stat(5), flags; linux/sched.h
 SYSCALL_STOP = signal.SIGTRAP | 0x80
 _tgkill = ctypes.CDLL(None, use_errno=True).tgkill
 
@@ -111,44 +113,49 @@ class Tracer:
         self._debugger[pid].syscall()
         self._pump(lambda: self._idle)
 
-    def ioctls_during(self, work: Callable[[], object]) -> list[str]:
+    def ioctls_during(self, work: Callable[[], T]) -> tuple[list[str], T]:
         """The names of all ioctls from the begin of (work), which runs in a thread of
-        ours, until it is done and the event loop waits again."""
+        ours, until it is done and the event loop waits again; and what it returned."""
         self._seen = []
         with ThreadPoolExecutor(1) as threads:
             done = threads.submit(work)
             self._pump(lambda: done.done() and self._idle)
-        done.result()
-        return self._seen
+        return self._seen, done.result()
 
     def _attach(self) -> None:
-        """Attaches to threads until no new one has appeared meanwhile."""
+        """Attaches to all threads, until no new one has appeared meanwhile."""
         while new := self._threads() - set(self._debugger.dict):
             for thread in new:
                 self._debugger.addProcess(thread, False, is_thread=thread != self._pid)
 
     def _threads(self) -> set[int]:
-        return {int(each) for each in os.listdir(f"/proc/{self._pid}/task")}
+        """Those that run user code: KVM adds one that is the kernel's."""
+        every = Path(f"/proc/{self._pid}/task").iterdir()
+        return {int(each.name) for each in every if not _is_kernel(each)}
 
     def _park(self, thread: PtraceProcess) -> None:
         """Runs (thread) until it is about to wait; there it holds no lock."""
         call = None
         while call is None or call.result is not None or not _waits(call):
             thread.syscall()
-            event = self._debugger.waitProcessEvent(pid=thread.pid)
-            call = self._call(event)
+            call = self._call(self._next(lambda: False, thread.pid))
 
     def _pump(self, until: Callable[[], bool]) -> None:
-        """Lets the process run, noting what it calls, (until) is true."""
+        """Lets the process run, noting what it calls, until (until)."""
+        while event := self._next(until):
+            self._take(event)
+
+    def _next(self, until: Callable[[], bool], thread: int | None = None) -> Any:
+        """The next event of (thread), or of any; None once (until) is true."""
         end = time.monotonic() + LONG
         while not until():
-            event = self._debugger.waitProcessEvent(blocking=False)
-            if event is None:
-                time.sleep(0.0002)
-            else:
-                self._take(event)
+            event = self._debugger.waitProcessEvent(thread, blocking=False)
+            if event is not None:
+                return event
             if time.monotonic() > end:
                 raise TimeoutError("the traced process does not get on")
+            time.sleep(0.0002)
+        return None
 
     def _take(self, event: Any) -> None:
         if isinstance(event, NewProcessEvent):
@@ -177,10 +184,11 @@ class Tracer:
     def close(self) -> None:
         """Lets all threads go."""
         _tgkill(self._pid, self._pid, signal.SIGSTOP)
-        while (event := self._debugger.waitProcessEvent(pid=self._pid)) and (
-            event.signum != signal.SIGSTOP
-        ):
-            self._take(event)
+        event = None
+        while getattr(event, "signum", 0) != signal.SIGSTOP:
+            if event:
+                self._take(event)
+            event = self._next(lambda: False)
         for thread in [*self._debugger]:
             thread.detach()
 
@@ -189,6 +197,11 @@ class Tracer:
 
     def __exit__(self, *unused: object) -> None:
         self.close()
+
+
+def _is_kernel(thread: Path) -> bool:
+    fields = (thread / "stat").read_text().rpartition(")")[2].split()
+    return bool(int(fields[6]) & PF_USER_WORKER)
 
 
 def _waits(call: Any) -> bool:

@@ -40,6 +40,7 @@ class HttpProtocol(asyncio.Protocol):
         "_limits",
         "_owes_continue",
         "_paused",
+        "_pending",
         "_queue",
         "_reader",
         "_shared",
@@ -57,6 +58,7 @@ class HttpProtocol(asyncio.Protocol):
         self._reader = Reader(shared.limits, self)
         self._feed = self._reader.feed
         self._queue: deque[tuple[Request, bytes] | Refusal] = deque()
+        self._pending: tuple[Request, bytes] | None = None  # the handler put it off
         self._task: asyncio.Task[None] | None = None
         self._paused = False  # the client is slow to take what we wrote
         self._held = False  # we do not read
@@ -115,7 +117,7 @@ class HttpProtocol(asyncio.Protocol):
     def expire(self) -> None:
         """Closes the connection, with a 408 if a request has begun and not ended."""
         unwritten = self._transport.get_write_buffer_size()
-        if self._task:
+        if self._task or self._pending:
             self.deadline = inf
         elif unwritten:
             self._expire_write(unwritten)
@@ -136,21 +138,18 @@ class HttpProtocol(asyncio.Protocol):
     # What the reader calls.
 
     def on_request(self, request: Request, connection: bytes) -> None:
-        if self._deaf:
-            return
-        if self._task or self._paused:
+        if self._deaf or self._pending or self._task or self._paused:
             self._put_off((request, connection))
             return
+        request.client = self
         try:
             response = self._handler(request)
         except Exception:
             response = _failed(request)
-        if isinstance(response, Response):
-            self._reply(request, response, connection)
+        if response is None:
+            self._pending = request, connection
         else:
-            self.deadline = inf
-            work = self._answer_later(request, response, connection)
-            self._task = self._shared.spawn(work)
+            self._take(request, response, connection)
 
     def on_expect(self) -> None:
         if self._is_busy():
@@ -167,13 +166,43 @@ class HttpProtocol(asyncio.Protocol):
         else:
             self._refuse(refusal)
 
+    # What the handler calls.
+
+    def on_response(self, response: Response | Awaitable[Response]) -> None:
+        """The answer to the request that was put off."""
+        if self._pending is None:
+            return
+        request, connection = self._pending
+        self._pending = None
+        if self._deaf:
+            return
+        self._take(request, response, connection)
+        if self._queue or self._held or self._eof or self._owes_continue:
+            self._go_on()
+
     # Answering.
 
+    def _take(
+        self,
+        request: Request,
+        response: Response | Awaitable[Response],
+        connection: bytes,
+    ) -> None:
+        if type(response) is Response:
+            self._reply(request, response, connection)
+            return
+        self.deadline = inf
+        work = self._answer_later(request, response, connection)
+        self._task = self._shared.spawn(work)
+
     async def _answer_later(
-        self, request: Request, awaitable: Awaitable[Response], connection: bytes
+        self,
+        request: Request,
+        awaitable: Response | Awaitable[Response],
+        connection: bytes,
     ) -> None:
         try:
-            response = await awaitable
+            response = await cast(Awaitable[Response], awaitable)
         except Exception:
             response = _failed(request)
         self._task = None
@@ -182,14 +211,15 @@ class HttpProtocol(asyncio.Protocol):
             self._go_on()
 
     def _reply(self, request: Request, response: Response, connection: bytes) -> None:
-        if self._shared.stopping:
+        shared, clock = self._shared, self._clock
+        if shared.stopping:
             connection = CLOSE
-        self.deadline = self._clock.now + self._limits.idle_time
+        self.deadline = clock.now + shared.limits.idle_time
         is_head = request.method == b"HEAD"
         try:
-            data = render(response, self._clock, connection, is_head)
+            data = render(response, clock, connection, is_head)
         except Exception:
-            data = render(_failed(request), self._clock, connection, is_head)
+            data = render(_failed(request), clock, connection, is_head)
         self._transport.write(data)
         if connection is CLOSE:
             self._finish()
@@ -217,7 +247,7 @@ class HttpProtocol(asyncio.Protocol):
     # Waiting.
 
     def _is_busy(self) -> bool:
-        return bool(self._task or self._paused or self._queue)
+        return bool(self._pending or self._task or self._paused or self._queue)
 
     def _wait_for_more(self, size: int) -> None:
         """A request has begun and not ended; each step it makes gives it new time."""
@@ -239,6 +269,8 @@ class HttpProtocol(asyncio.Protocol):
         self.deadline = self._clock.now + self._limits.write_time
 
     def _put_off(self, waiting: tuple[Request, bytes] | Refusal) -> None:
+        if self._deaf:
+            return
         self._queue.append(waiting)
         self._owes_continue = False  # its body has come, or never will
         self._hold()
@@ -255,7 +287,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Answers what waits in the queue, as far as that goes, then reads again."""
-        while self._queue and not (self._task or self._paused):
+        while self._queue and not (self._pending or self._task or self._paused):
             waiting = self._queue.popleft()
             if isinstance(waiting, Refusal):
                 self._refuse(waiting)

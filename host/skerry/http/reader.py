@@ -82,6 +82,8 @@ class Reader:
         self._unread = 0
         self._again = False
         self._target = b""
+        self._body: bytes | bytearray = b""
+        self._trailers = 0
         self._most_head = limits.head - _LINE_BYTES
 
     def feed(self, data: bytes) -> None:
@@ -127,8 +129,6 @@ class Reader:
         self._target = b""
         self._lines: list[bytes] = []
         self._noted: dict[bytes, bytes] = {}
-        self._body: bytes | bytearray = b""
-        self._trailers = 0
 
     def on_url(self, piece: bytes) -> None:
         self._target += piece
@@ -157,7 +157,9 @@ class Reader:
         method, headers = parser.get_method(), b"".join(self._lines)
         if len(method) + len(target) + len(headers) > self._most_head:
             raise _too_long(self._limits)
-        host = rules.check_host(noted.get(b"host"), self._version)
+        host = noted.get(b"host", b"")
+        if not host or host.translate(None, rules.HOST_BYTES):
+            rules.check_host(noted.get(b"host"), self._version)
         if target[0] != 0x2F or 0x23 in target:  # "/" first, no "#"
             target, host = rules.split_target(method, target, host)
         self._request = Request(method, target, host, headers)
@@ -184,6 +186,8 @@ class Reader:
         self.progress = True
         if self._body:
             self._request.body = bytes(self._body)
+            self._body = b""
+        self._trailers = 0
         self._sink.on_request(self._request, self._connection)
 
     # Steps of the above.

@@ -9,7 +9,7 @@ tests hold it to each of these.
 from skerry.http.refusal import Refusal
 
 # uri-host and port, RFC 3986 section 3.2: anything else has no business in a Host.
-_HOST_BYTES = (
+HOST_BYTES = (
     b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=%:[]"
 )
 
@@ -20,15 +20,13 @@ def check_version(version: str) -> None:
         raise Refusal(505, "this server speaks HTTP/1.1 and HTTP/1.0")
 
 
-def check_host(host: bytes | None, version: str) -> bytes:
-    """The value of the Host header (None if absent), or a refusal. RFC 9112, 3.2."""
+def check_host(host: bytes | None, version: str) -> None:
+    """Refuses a Host header (None if absent) that may not be. RFC 9112, 3.2."""
     if host is None:
         if version == "1.1":
             raise Refusal(400, "an HTTP/1.1 request needs a Host header")
-        return b""
-    if host.translate(None, _HOST_BYTES):
+    elif host.translate(None, HOST_BYTES):
         raise Refusal(400, "malformed Host header")
-    return host
 
 
 def split_target(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
@@ -48,7 +46,7 @@ def split_target(method: bytes, target: bytes, host: bytes) -> tuple[bytes, byte
 def _split_absolute(method: bytes, rest: bytes) -> tuple[bytes, bytes]:
     cut = min(at for at in (rest.find(b"/"), rest.find(b"?"), len(rest)) if at >= 0)
     host, path = rest[:cut], rest[cut:]
-    if not host or host.translate(None, _HOST_BYTES):
+    if not host or host.translate(None, HOST_BYTES):
         raise Refusal(400, "malformed host in the request target")
     if path[:1] == b"/":
         return path, host

@@ -8,7 +8,9 @@ from skerry.http.clock import Clock
 from skerry.http.limits import Limits
 from skerry.message import Request, Response
 
-Handler = Callable[[Request], Response | Awaitable[Response]]
+# Returns the answer, or what will be the answer when it is awaited, or None: then the
+# handler calls request.client.on_response, soon and on the loop's thread.
+Handler = Callable[[Request], Response | Awaitable[Response] | None]
 
 
 class Connection(Protocol):

@@ -1,0 +1,435 @@
+/* Calls of a program that tries the host: bounds, overlaps, permissions. Between two
+ * KVM_RUNs a call is registers, memory, and an answer in rax. */
+#include <asm/unistd_64.h>
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "bare.h"
+#include "check.h"
+#include "hostcall.h"
+#include "paging.h"
+#include "syscall.h"
+
+#define RW (PROT_READ | PROT_WRITE)
+#define ANYWHERE (MAP_PRIVATE | MAP_ANONYMOUS)
+#define FIXED (ANYWHERE | MAP_FIXED)
+
+static struct bare b;
+static struct machine *m = &b.machine;
+static int stop; /* of the last host call */
+
+static void begin(void)
+{
+    bare_open(&b, 12UL << 20, LARGE_PAGE);
+}
+
+static void end(void)
+{
+    CHECK_EQ(m->booting ? 0 : bare_forgotten(&b), 0);
+    bare_close(&b);
+}
+
+static void registers(uint64_t rax, const uint64_t arg[6])
+{
+    *vcpu_regs(&m->vm) = (struct kvm_regs){.rax = rax,
+                                           .rdi = arg[0],
+                                           .rsi = arg[1],
+                                           .rdx = arg[2],
+                                           .rcx = arg[3],
+                                           .r10 = arg[3],
+                                           .r8 = arg[4],
+                                           .r9 = arg[5]};
+}
+
+static long result(void)
+{
+    return (long)vcpu_regs(&m->vm)->rax;
+}
+
+static long linux_call(uint64_t number, const uint64_t arg[6])
+{
+    registers(number, arg);
+    CHECK_EQ(syscall_answer(m), 0);
+    return result();
+}
+
+static long host_call(uint64_t number, const uint64_t arg[6])
+{
+    registers(number, arg);
+    stop = hostcall(m);
+    return stop == GO_ON ? result() : 0;
+}
+
+#define LINUX(name, ...) linux_call(__NR_##name, (const uint64_t[6]){__VA_ARGS__})
+#define HOST(name, ...) host_call(KVM_API_##name, (const uint64_t[6]){__VA_ARGS__})
+
+static uint64_t map(uint64_t addr, uint64_t len, int prot, int flags)
+{
+    return (uint64_t)LINUX(mmap, addr, len, (uint64_t)prot, (uint64_t)flags, UINT64_MAX, 0);
+}
+
+static uint8_t *at(uint64_t addr)
+{
+    return m->mem.base + addr;
+}
+
+static long drained(void)
+{
+    char line[CONSOLE_LINE];
+    long bytes = 0;
+    int kind, len;
+    while ((len = skerry_console_take(m->console, line, sizeof(line), &kind)) >= 0)
+        bytes += len;
+    return bytes;
+}
+
+/* --- Output --- */
+
+TEST(one_write_is_bounded_whatever_its_length)
+{
+    begin();
+    const struct region r = m->mem.layout.main_stack;
+    CHECK_EQ(LINUX(write, 1, r.begin, r.end - r.begin), 65536);
+    CHECK_EQ(drained(), 65536);
+    CHECK_EQ(LINUX(write, 1, r.end - 3, 3), 3);
+    CHECK_EQ(LINUX(write, 1, r.end - 3, 4), -EFAULT);
+    CHECK_EQ(LINUX(write, 2, r.end - 3, UINT64_MAX), -EFAULT);
+    CHECK_EQ(LINUX(write, 1, 0, 0), 0);
+    end();
+}
+
+static void put_vector(const struct iovec *iov, size_t count)
+{
+    CHECK_EQ(guest_write(&m->mem, m->mem.layout.inbox.begin, iov, count * sizeof(*iov)),
+             0);
+}
+
+TEST(one_vector_is_bounded_whatever_its_lengths)
+{
+    static struct iovec iov[1024];
+    begin();
+    const struct region r = m->mem.layout.main_stack;
+    for (int i = 0; i < 1024; i++)
+        iov[i] = (struct iovec){(void *)r.begin, i % 2 ? r.end - r.begin : 10};
+    put_vector(iov, 1024);
+    CHECK_EQ(LINUX(writev, 1, m->mem.layout.inbox.begin, 1024), 10 + 65536);
+    for (int i = 0; i < 1024; i++)
+        iov[i].iov_len = 1000;
+    put_vector(iov, 1024);
+    CHECK_EQ(LINUX(writev, 1, m->mem.layout.inbox.begin, 1024), 66000);
+    CHECK_EQ(LINUX(writev, 1, m->mem.layout.inbox.begin, 1025), -EINVAL);
+    end();
+}
+
+TEST(a_vector_ends_at_what_cannot_be_read)
+{
+    begin();
+    const uint64_t good = m->mem.layout.main_stack.begin;
+    const struct iovec iov[] = {{(void *)good, 5}, {NULL, 5}, {(void *)good, 5}};
+    put_vector(iov, 3);
+    CHECK_EQ(LINUX(writev, 1, m->mem.layout.inbox.begin, 3), 5);
+    CHECK_EQ(LINUX(writev, 1, m->mem.layout.inbox.begin + 16, 2), -EFAULT);
+    end();
+}
+
+/* --- Memory --- */
+
+TEST(mapped_memory_is_zero_also_when_it_is_used_again)
+{
+    begin();
+    for (int i = 0; i < 3; i++) {
+        uint64_t addr = map(0, 5 * PAGE_SIZE, RW, ANYWHERE);
+        for (uint64_t k = 0; k < 5 * PAGE_SIZE; k++)
+            CHECK_EQ(at(addr)[k], 0);
+        guest_note(&m->mem, addr, 5 * PAGE_SIZE);
+        memset(at(addr), 0xee, 5 * PAGE_SIZE);
+        CHECK_EQ(LINUX(munmap, addr, 5 * PAGE_SIZE), 0);
+    }
+    end();
+}
+
+TEST(pages_closed_at_the_freeze_are_not_mapped_again)
+{
+    begin();
+    const struct region whole = b.process.arena.whole;
+    const uint64_t top = whole.end - PAGE_SIZE;
+    m->booting = 1;
+    CHECK_EQ(map(top, PAGE_SIZE, PROT_NONE, FIXED), top);
+    m->booting = 0;
+    CHECK_EQ(LINUX(munmap, top, PAGE_SIZE), 0);
+    CHECK_EQ(map(0, PAGE_SIZE, RW, ANYWHERE), top - PAGE_SIZE);
+    bare_close(&b);
+}
+
+TEST(pages_closed_and_unmapped_at_start_up_are_open_again)
+{
+    begin();
+    const uint64_t top = b.process.arena.whole.end - PAGE_SIZE;
+    m->booting = 1;
+    CHECK_EQ(map(top - PAGE_SIZE, 2 * PAGE_SIZE, PROT_READ, FIXED), top - PAGE_SIZE);
+    CHECK_EQ(LINUX(mremap, top - PAGE_SIZE, 2 * PAGE_SIZE, PAGE_SIZE, 0),
+             top - PAGE_SIZE);
+    CHECK_EQ(map(0, PAGE_SIZE, RW, ANYWHERE), top);
+    CHECK_EQ(paging_access(m->mem.base, &m->mem.layout, top), ACCESS_READ | ACCESS_WRITE);
+    end();
+}
+
+TEST(access_cannot_be_gained_after_the_freeze)
+{
+    begin();
+    const uint64_t code = PROGRAM_LOW, data = m->process->arena.whole.begin;
+    CHECK_EQ(LINUX(mprotect, code, PAGE_SIZE, RW), -EACCES);
+    CHECK_EQ(LINUX(mprotect, data, PAGE_SIZE, PROT_READ | PROT_EXEC), -EACCES);
+    CHECK_EQ(map(0, PAGE_SIZE, RW | PROT_EXEC, ANYWHERE), -EACCES);
+    CHECK_EQ(LINUX(mprotect, data, PAGE_SIZE, PROT_NONE), 0);
+    CHECK_EQ(paging_access(m->mem.base, &m->mem.layout, data),
+             ACCESS_READ | ACCESS_WRITE);
+    end();
+}
+
+TEST(only_a_programs_own_memory_can_be_protected)
+{
+    begin();
+    m->booting = 1;
+    const struct layout *l = &m->mem.layout;
+    const uint64_t wrong[] = {0,         GDT_ADDR,     TRAMPOLINE_ADDR, 0x100000,
+                              l->tables, l->shm.begin, l->inbox.begin,  l->program.end};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+        CHECK_EQ(LINUX(mprotect, wrong[i], PAGE_SIZE, RW), -ENOMEM);
+    CHECK_EQ(LINUX(mprotect, l->program.end - PAGE_SIZE, 2 * PAGE_SIZE, RW), -ENOMEM);
+    CHECK_EQ(LINUX(mprotect, l->program.begin, UINT64_MAX - PAGE_SIZE, RW), -ENOMEM);
+    CHECK_EQ(LINUX(mprotect, l->program.begin + 1, 1, RW), -EINVAL);
+    end();
+}
+
+TEST(growing_a_mapping_moves_its_bytes)
+{
+    begin();
+    uint64_t addr = map(0, PAGE_SIZE, RW, ANYWHERE), wall = map(0, PAGE_SIZE, RW, ANYWHERE);
+    memset(at(addr), 'a', PAGE_SIZE);
+    guest_note(&m->mem, addr, 1);
+    uint64_t moved = (uint64_t)LINUX(mremap, addr, PAGE_SIZE, 3 * PAGE_SIZE, MREMAP_MAYMOVE);
+    CHECK(moved != addr && moved + 3 * PAGE_SIZE <= wall);
+    CHECK(at(moved)[0] == 'a' && at(moved)[PAGE_SIZE - 1] == 'a');
+    CHECK(at(moved)[PAGE_SIZE] == 0 && at(moved)[3 * PAGE_SIZE - 1] == 0);
+    end();
+}
+
+/* memcpy of overlapping ranges would be undefined: ASan ends this test. */
+TEST(growing_what_was_never_mapped_harms_no_one)
+{
+    begin();
+    const struct region whole = b.process.arena.whole;
+    CHECK_EQ(LINUX(mremap, whole.end - 12 * PAGE_SIZE, 10 * PAGE_SIZE, 11 * PAGE_SIZE,
+                   MREMAP_MAYMOVE),
+             whole.end - 11 * PAGE_SIZE);
+    CHECK_EQ(LINUX(mremap, whole.end, PAGE_SIZE, 2 * PAGE_SIZE, MREMAP_MAYMOVE), -EFAULT);
+    CHECK_EQ(LINUX(mremap, 0, PAGE_SIZE, 2 * PAGE_SIZE, MREMAP_MAYMOVE), -EFAULT);
+    CHECK_EQ(LINUX(mremap, whole.begin, UINT64_MAX, PAGE_SIZE, 0), -EFAULT);
+    end();
+}
+
+TEST(the_break_stays_in_the_heap_and_grows_by_zeros)
+{
+    begin();
+    const struct region heap = b.process.heap;
+    CHECK_EQ(LINUX(brk, 0), heap.begin);
+    CHECK_EQ(LINUX(brk, heap.begin + 100), heap.begin + 100);
+    memset(at(heap.begin), 'x', 100);
+    guest_note(&m->mem, heap.begin, 100);
+    CHECK_EQ(LINUX(brk, heap.begin), heap.begin);
+    CHECK_EQ(LINUX(brk, heap.end), heap.end);
+    CHECK(at(heap.begin)[0] == 0 && at(heap.begin)[99] == 0);
+    CHECK_EQ(LINUX(brk, heap.end + 1), heap.end);
+    CHECK_EQ(LINUX(brk, UINT64_MAX), heap.end);
+    end();
+}
+
+/* --- Time --- */
+
+TEST(a_program_that_sleeps_does_not_hold_up_the_host)
+{
+    begin();
+    const struct timespec times[] = {{3600, 5}, {INT64_MAX, 999999999}, {0, 0}, {0, -1}};
+    const uint64_t addr = m->mem.layout.inbox.begin, hour = 3600000000000UL;
+    CHECK_EQ(guest_write(&m->mem, addr, times, sizeof(times)), 0);
+    uint64_t before = clock_now();
+    CHECK_EQ(LINUX(nanosleep, addr, 0), 0);
+    CHECK(m->asleep >= before + hour && m->asleep <= clock_now() + hour + 5);
+    CHECK_EQ(LINUX(nanosleep, addr + 16, 0), 0);
+    CHECK(m->asleep > before + hour);
+    m->asleep = 0;
+    CHECK_EQ(LINUX(nanosleep, addr + 32, 0), 0);
+    CHECK_EQ(LINUX(clock_nanosleep, CLOCK_REALTIME, TIMER_ABSTIME, addr), 0);
+    CHECK_EQ(LINUX(nanosleep, addr + 48, 0), -EINVAL);
+    CHECK_EQ(LINUX(nanosleep, 0, 0), -EFAULT);
+    CHECK_EQ(m->asleep, 0);
+    end();
+}
+
+TEST(sleeping_until_a_time_sleeps_the_rest_of_it)
+{
+    begin();
+    const uint64_t addr = m->mem.layout.inbox.begin;
+    for (int i = 0; i < 50; i++) {
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        t.tv_sec += 10;
+        t.tv_nsec = i * 20000000;
+        uint64_t before = clock_now();
+        guest_write(&m->mem, addr, &t, sizeof(t));
+        CHECK_EQ(LINUX(clock_nanosleep, CLOCK_REALTIME, TIMER_ABSTIME, addr), 0);
+        CHECK(m->asleep >= before + 8900000000UL && m->asleep < clock_now() + 11000000000UL);
+    }
+    end();
+}
+
+/* --- Host calls --- */
+
+TEST(an_answer_may_lie_anywhere_that_can_be_read)
+{
+    begin();
+    const struct layout *l = &m->mem.layout;
+    const uint64_t bodies[][2] = {{0, 0},
+                                  {PROGRAM_LOW, LARGE_PAGE},
+                                  {l->shm.begin, LARGE_PAGE},
+                                  {l->call_stack.end - 1, 1},
+                                  {l->mapped_end, 0}};
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++) {
+        HOST(BACKEND_RESPONSE, 200, 0, 0, bodies[i][0], bodies[i][1], 0);
+        CHECK_EQ(stop, STOP_ANSWERED);
+        CHECK_EQ(m->exchange.body_len, bodies[i][1]);
+    }
+    end();
+}
+
+TEST(an_answer_that_cannot_be_read_fails_the_request)
+{
+    const uint64_t wrong[][5] = {
+        {200, 0, 0, 0, 1},          {200, 0, 0, UINT64_MAX, 2},  {200, 0, 0, 0x1000, 8},
+        {199, 0, 0, 0, 0},          {600, 0, 0, 0, 0},           {200, 0, 1, 0, 0},
+        {200, 0x200000, 4096, 0, 0}, {200, 0x200000, UINT64_MAX}, {0x100C8},
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong) - 1; i++) {
+        begin();
+        host_call(KVM_API_BACKEND_RESPONSE, (const uint64_t[6]){wrong[i][0], wrong[i][1],
+                                                                wrong[i][2], wrong[i][3],
+                                                                wrong[i][4], 0});
+        CHECK_EQ(stop, STOP_FAILED);
+        CHECK(strstr(m->reason, "response: ") == m->reason && m->exchange.status == 0);
+        end();
+    }
+}
+
+static void gather(uint32_t op, uint16_t where, uint16_t len, uint32_t data_len)
+{
+    struct kvm_api_exchange *page = machine_exchange(m);
+    const struct kvm_api_header_op head = {op, where, len};
+    memcpy(page->data, &head, sizeof(head));
+    memcpy(page->data + sizeof(head), "Name: v", 7);
+    page->data_len = data_len;
+    guest_note(&m->mem, KVM_API_EXCHANGE_ADDRESS, PAGE_SIZE);
+}
+
+TEST(gathered_headers_are_taken_before_the_call_that_brings_them)
+{
+    begin();
+    gather(KVM_API_HTTP_APPEND, 1, 7, 16);
+    HOST(BACKEND_RESPONSE, 200, 0, 0, 0, 0, 0);
+    CHECK(stop == STOP_ANSWERED && m->exchange.answered.count == 1);
+    CHECK_EQ(machine_exchange(m)->data_len, 0);
+    end();
+}
+
+TEST(gathered_headers_that_lie_fail_the_request)
+{
+    const struct {
+        uint32_t op;
+        uint16_t where, len;
+        uint32_t data_len;
+    } wrong[] = {{KVM_API_HTTP_APPEND, 1, 7, 3969}, {KVM_API_HTTP_APPEND, 1, 7, UINT32_MAX},
+                 {KVM_API_HTTP_APPEND, 1, 7, 14},   {KVM_API_HTTP_APPEND, 1, UINT16_MAX, 16},
+                 {KVM_API_HTTP_APPEND, 1, 7, 7},    {KVM_API_HTTP_APPEND, 2, 7, 16},
+                 {0, 1, 7, 16},                     {KVM_API_HTTP_FIND, 1, 7, 16},
+                 {KVM_API_HTTP_APPEND, 1, 0, 16},   {KVM_API_HTTP_APPEND, 1, 7, 17}};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        begin();
+        gather(wrong[i].op, wrong[i].where, wrong[i].len, wrong[i].data_len);
+        HOST(BACKEND_RESPONSE, 200, 0, 0, 0, 0, 0);
+        CHECK_EQ(stop, STOP_FAILED);
+        CHECK(m->reason[0] && m->exchange.status == 0);
+        end();
+    }
+}
+
+TEST(http_calls_outside_of_a_request_fail)
+{
+    static const uint32_t calls[] = {KVM_API_BACKEND_RESPONSE, KVM_API_HTTP_APPEND,
+                                     KVM_API_HTTP_SET, KVM_API_HTTP_FIND,
+                                     KVM_API_HTTP_METHOD};
+    for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+        begin();
+        m->exchange.request = NULL;
+        host_call(calls[i], (const uint64_t[6]){200, 0, 0, 0, 0, 0});
+        CHECK_EQ(stop, STOP_FAILED);
+        CHECK(strstr(m->reason, "outside of a request") != NULL);
+        end();
+    }
+}
+
+TEST(unknown_calls_are_ENOSYS_and_told_a_bounded_number_of_times)
+{
+    begin();
+    for (uint64_t i = 0; i < 1000; i++)
+        CHECK_EQ(host_call(0x50000 + i, (const uint64_t[6]){0}), -ENOSYS);
+    for (uint64_t i = 500; i < 2000; i++)
+        CHECK_EQ(linux_call(i, (const uint64_t[6]){0}), -ENOSYS);
+    CHECK_EQ(linux_call(UINT64_MAX, (const uint64_t[6]){0}), -ENOSYS);
+    CHECK_EQ(b.counters.unknown_syscalls, 1501);
+    CHECK(drained() < 4096);
+    end();
+}
+
+TEST(start_up_calls_are_for_start_up)
+{
+    begin();
+    HOST(REGISTER_FUNC, 1, PROGRAM_LOW);
+    CHECK(stop == STOP_FAILED && b.facts.callback[1] == 0);
+    m->reason[0] = 0;
+    HOST(WAIT_FOR_REQUESTS, 0);
+    CHECK_EQ(stop, STOP_FAILED);
+    m->reason[0] = 0;
+    b.facts.is_storage = 1;
+    HOST(STORAGE_ALLOW, PROGRAM_LOW);
+    CHECK(stop == STOP_FAILED && b.facts.allow_count == 0);
+    end();
+}
+
+TEST(a_callback_is_one_of_a_few_and_the_programs_own_code)
+{
+    static const uint64_t wrong[][2] = {{0, PROGRAM_LOW},  {8, PROGRAM_LOW},
+                                        {1, 0},            {1, TRAMPOLINE_ADDR},
+                                        {1, 0x100000},     {1, UINT64_MAX},
+                                        {UINT64_MAX, 0},   {1UL << 32 | 1, PROGRAM_LOW},
+                                        {4, PROGRAM_LOW}};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        begin();
+        m->booting = 1;
+        HOST(REGISTER_FUNC, wrong[i][0], wrong[i][1]);
+        CHECK_EQ(stop, STOP_FAILED);
+        end();
+    }
+}
+
+TEST(the_allow_list_has_a_bound)
+{
+    begin();
+    m->booting = b.facts.is_storage = 1;
+    for (int i = 0; i < ALLOW_MAX; i++)
+        CHECK_EQ(HOST(STORAGE_ALLOW, PROGRAM_LOW), 0);
+    HOST(STORAGE_ALLOW, PROGRAM_LOW);
+    CHECK_EQ(stop, STOP_FAILED);
+    end();
+}
