@@ -189,6 +189,14 @@ int request_enter(struct machine *m, const struct request *r)
     return 0;
 }
 
+/* What on_error finds on its stack lies where the head was: it asks by number. */
+static void forget_head(struct kvm_api_exchange *page)
+{
+    page->data_len = 0;
+    page->method = NULL;
+    page->request_changed = 1;
+}
+
 int request_enter_error(struct machine *m, const struct request *r)
 {
     struct writer w = {m->mem.base, m->mem.layout.call_stack.end};
@@ -200,7 +208,7 @@ int request_enter_error(struct machine *m, const struct request *r)
     struct guest_call c = {.function = m->facts->callback[ON_ERROR],
                            .arg = {url, arg, reason}};
     m->reason[0] = 0;
-    machine_exchange(m)->data_len = 0;
+    forget_head(machine_exchange(m));
     call(m, &w, &c, 1);
     return 1;
 }

@@ -63,6 +63,8 @@ static enum stop run_callback(struct skerry_vm *vm, uint64_t pause)
     enum stop stop;
     while ((stop = machine_run(m, pause)) == STOP_STORAGE) {
         storage_answer(vm->storage, m);
+        if (!m->reason[0] && clock_now() >= m->deadline)
+            machine_fail(m, "time limit reached");
         if (m->reason[0])
             return STOP_FAILED;
     }

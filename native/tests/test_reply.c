@@ -8,14 +8,14 @@
 static struct exchange x;
 static struct text spill;
 static struct skerry_reply reply;
-static char *out; /* of exactly its size, so that no write behind it goes unseen */
+static struct text out; /* of exactly its size: no write behind it goes unseen */
 
 static void begin(void)
 {
     fields_release(&x.answered);
     memset(&x, 0, sizeof(x));
     memset(&reply, 0, sizeof(reply));
-    out = malloc(SKERRY_OUT_SIZE);
+    out = (struct text){.at = malloc(SKERRY_OUT_SIZE), .capacity = SKERRY_OUT_SIZE};
     x.status = 200;
     x.body = (const uint8_t *)"";
 }
@@ -25,7 +25,7 @@ static void end(void)
     fields_release(&x.answered);
     free(spill.at);
     spill = (struct text){0};
-    free(out);
+    free(out.at);
 }
 
 static void append(const char *text)
@@ -49,7 +49,8 @@ static const char *build(void)
 {
     static char head[SKERRY_OUT_SIZE + 1];
     reply = (struct skerry_reply){0};
-    CHECK_EQ(reply_build(&x, out, &spill, &reply), 0);
+    out.used = 0;
+    CHECK_EQ(reply_build(&x, &out, &spill, &reply), 0);
     size_t len = reply.head_len < SKERRY_OUT_SIZE ? reply.head_len : SKERRY_OUT_SIZE;
     memcpy(head, reply.head, len);
     head[len] = 0;
@@ -68,7 +69,7 @@ TEST(a_small_answer_is_head_then_body)
     x.status = 404;
     CHECK_TEXT(build(), "Content-Type: text/plain\r\nX-Counter: 1\r\n"
                         "Content-Length: 5\r\n\r\n");
-    CHECK(memcmp(out + reply.head_len, "Hello", 5) == 0);
+    CHECK(memcmp(out.at + reply.head_len, "Hello", 5) == 0);
     CHECK(reply.status == 404 && reply.flags == SKERRY_HAS_TYPE);
     end();
 }
@@ -173,7 +174,8 @@ TEST(an_answer_that_just_fits_is_small_and_one_byte_more_is_large)
             build();
             CHECK(reply.head_len == heads[i] && reply.body_len == room);
             CHECK_EQ(!!(reply.flags & SKERRY_LARGE), more);
-            CHECK(reply.head == out);
+            CHECK_EQ(out.used, more ? 0 : SKERRY_OUT_SIZE);
+            CHECK(reply.head == out.at);
             end();
         }
 }
@@ -185,7 +187,7 @@ TEST(a_head_that_does_not_fit_spills)
         fill_fields(total, 60000);
         for (int again = 0; again < 2; again++) {
             build();
-            CHECK(reply.flags & SKERRY_LARGE && reply.head != out);
+            CHECK(reply.flags & SKERRY_LARGE && reply.head != out.at);
             CHECK_EQ(reply.head_len, total + strlen(EMPTY));
             CHECK(memcmp(reply.head, "content-type: v", 15) == 0);
             CHECK(memcmp(reply.head + total - 3, "v\r\n" EMPTY, 3 + strlen(EMPTY)) == 0);
@@ -202,15 +204,32 @@ TEST(a_small_answer_follows_a_large_one)
     fields_clear(&x.answered);
     append("a: b");
     CHECK_TEXT(build(), "a: b\r\n" OCTETS EMPTY);
-    CHECK(reply.head == out && reply.flags == 0);
+    CHECK(reply.head == out.at && reply.flags == 0);
+    end();
+}
+
+TEST(answers_of_a_batch_lie_one_behind_the_other)
+{
+    begin();
+    struct text whole = out;
+    body("Hello", 5);
+    for (size_t used = 0; used < 1000; used += out.used) {
+        out = (struct text){.at = whole.at + used, .capacity = 1000 - used};
+        CHECK_TEXT(build(), OCTETS "Content-Length: 5\r\n\r\n");
+        if (reply.flags & SKERRY_LARGE)
+            break;
+        CHECK(reply.head == whole.at + used && out.used == reply.head_len + 5);
+    }
+    CHECK(reply.flags & SKERRY_LARGE && out.used == 0);
+    out = whole;
     end();
 }
 
 TEST(a_failure_is_an_answer_too)
 {
     begin();
-    reply_failed(out, &reply);
-    CHECK(reply.status == 500 && reply.body == out + reply.head_len);
+    reply_failed(&out, &reply);
+    CHECK(reply.status == 500 && reply.body == out.at + reply.head_len);
     CHECK(strstr(strncpy((char[100]){0}, reply.head, 60), "Content-Length: 23\r\n\r\n"));
     CHECK(memcmp(reply.body, "500 the program failed\n", reply.body_len) == 0);
     CHECK_EQ(reply.body_len, 23);

@@ -260,7 +260,7 @@ RESULTS = source(
         const char *room = strchr(url + 1, '/') + 1;
         memset(got, '~', sizeof got);
         char *dst = *room == 'N' ? NULL : got;
-        const long ret = CALL(give, url + 1, 20, dst, atol(room));
+        const long ret = CALL(give, url + 1, strlen(url), dst, atol(room));
         long same = 0, touched = 0;
         for (long i = 0; i < sizeof got; i++)
             touched += got[i] != '~';

@@ -1,6 +1,5 @@
 """After any crowd, a counter equals the number of requests answered, exactly."""
 
-import pytest
 from support.client import crowd
 
 CLIENTS, EACH = 12, 40

@@ -8,6 +8,62 @@ from support.programs import GATE, HELLO, TROUBLE, enter
 
 MB = 1 << 20
 
+COUNT = r"""
+static void on_post(const char *url, const char *arg, const char *type,
+                    const uint8_t *data, size_t len)
+{
+    unsigned long sum = 0;
+    for (size_t i = 0; i < len; i++)
+        sum += data[i] * (i % 251 + 1);
+    reply("%zu %lu", len, sum);
+}
+START { set_backend_post(on_post); }
+HANDLE {}
+"""
+
+LARGE = r"""
+#include <stdlib.h>
+START {}
+HANDLE {
+    size_t size = 64UL << 20;
+    uint64_t *data = malloc(size);
+    for (size_t i = 0; i < size / 8; i++)
+        data[i] = i * 0x9e3779b97f4a7c15UL;
+    backend_response(200, "text/plain", 10, data, size);
+}
+"""
+
+UNREAD = r"""
+static char data[4 << 20];
+START {}
+HANDLE { backend_response(200, "text/plain", 10, data, sizeof data); }
+"""
+
+FORGE = r"""
+START {}
+HANDLE {
+    http_append_str(RESPONSE, "Content-Length: 5");
+    http_append_str(RESPONSE, "Transfer-Encoding: chunked");
+    http_append_str(RESPONSE, "Connection: upgrade");
+    http_append_str(RESPONSE, "X-Kept: yes");
+    reply("whole body");
+}
+"""
+
+EMPTY = 'START {} HANDLE { backend_response(200, "text/plain", 10, NULL, 0); }'
+
+PROGRAMS = {
+    "hello": HELLO,
+    "gate": GATE,
+    "trouble": TROUBLE,
+    "small": HELLO | {"max_memory": 16, "max_request_memory": 8},
+    "count": {"source": COUNT},
+    "large": {"source": LARGE},
+    "unread": {"source": UNREAD},
+    "forge": {"source": FORGE},
+    "empty": {"source": EMPTY},
+}
+
 
 def test_a_head_is_a_get_without_its_body(examples):
     with connection(examples.port) as client:
@@ -41,8 +97,8 @@ def test_pipelined_requests_are_answered_in_order(examples):
     assert bodies == [f"Hello, {name}!\n" for name in names]
 
 
-def test_what_is_pipelined_behind_a_slow_request_waits_for_it(serve):
-    server = serve(gate=GATE, hello=HELLO)
+def test_what_is_pipelined_behind_a_slow_request_waits_for_it(server):
+    server.get("/gate/shut")
     with Raw(server.port) as client:
         enter(client, server)
         client.get("/hello")
@@ -84,8 +140,7 @@ def test_a_path_that_names_no_program_is_a_404(examples, path):
     assert examples.get(path).status == 404
 
 
-def test_a_program_that_fails_is_a_500_and_the_log_says_why(serve):
-    server = serve(trouble=TROUBLE)
+def test_a_program_that_fails_is_a_500_and_the_log_says_why(server):
     for path, reason in [
         ("/trouble/crash", "page fault reading 0x0"),
         ("/trouble/mute", "returned without a response"),
@@ -149,8 +204,7 @@ def test_a_body_over_the_limit_of_the_server_is_refused_before_it_is_sent(exampl
         assert client.is_ended()
 
 
-def test_a_body_over_the_limit_of_the_program_is_a_413(serve):
-    server = serve(small=dict(HELLO, max_memory=16, max_request_memory=8))
+def test_a_body_over_the_limit_of_the_program_is_a_413(server):
     with connection(server.port) as client:
         answer = ask(client, "POST", "/small", bytes(5 * MB))
         assert answer.status == 413
@@ -158,40 +212,17 @@ def test_a_body_over_the_limit_of_the_program_is_a_413(serve):
         assert ask(client, "GET", "/small").body == b"Hello World!"
 
 
-def test_a_large_body_reaches_the_program_whole(serve):
-    count = r"""
-    static void on_post(const char *url, const char *arg, const char *type,
-                        const uint8_t *data, size_t len)
-    {
-        unsigned long sum = 0;
-        for (size_t i = 0; i < len; i++)
-            sum += data[i] * (i % 251 + 1);
-        reply("%zu %lu", len, sum);
-    }
-    START { set_backend_post(on_post); } HANDLE {}
-    """
+def test_a_large_body_reaches_the_program_whole(server):
     body = bytes(range(256)) * (8 * MB // 256)
     total = sum(value * (i % 251 + 1) for i, value in enumerate(body[: 251 * 256]))
     whole, rest = divmod(len(body), 251 * 256)
     tail = body[len(body) - rest :]
     total = total * whole + sum(v * (i % 251 + 1) for i, v in enumerate(tail))
-    answer = serve(count={"source": count}).request("POST", "/count", body)
+    answer = server.request("POST", "/count", body)
     assert answer.body == b"%d %d" % (len(body), total)
 
 
-def test_a_response_of_64_mb_arrives_whole(serve):
-    large = r"""
-    #include <stdlib.h>
-    START {}
-    HANDLE {
-        size_t size = 64UL << 20;
-        uint64_t *data = malloc(size);
-        for (size_t i = 0; i < size / 8; i++)
-            data[i] = i * 0x9e3779b97f4a7c15UL;
-        backend_response(200, "text/plain", 10, data, size);
-    }
-    """
-    server = serve(large={"source": large}, hello=HELLO)
+def test_a_response_of_64_mb_arrives_whole(server):
     first, second = server.get("/large"), server.get("/large")
     assert len(first.body) == 64 * MB
     assert first.body[8:16] == (0x9E3779B97F4A7C15).to_bytes(8, "little")
@@ -203,24 +234,13 @@ def test_a_response_of_64_mb_arrives_whole(serve):
     assert server.get("/hello").status == 200
 
 
-def test_an_empty_response_has_a_content_length_of_0(serve):
-    empty = 'START {} HANDLE { backend_response(200, "text/plain", 10, NULL, 0); }'
-    answer = serve(empty={"source": empty}).get("/empty")
+def test_an_empty_response_has_a_content_length_of_0(server):
+    answer = server.get("/empty")
     assert (answer.status, answer.headers["Content-Length"]) == (200, "0")
 
 
-def test_a_program_cannot_forge_the_frame_of_its_response(serve):
-    forge = r"""
-    START {}
-    HANDLE {
-        http_append_str(RESPONSE, "Content-Length: 5");
-        http_append_str(RESPONSE, "Transfer-Encoding: chunked");
-        http_append_str(RESPONSE, "Connection: upgrade");
-        http_append_str(RESPONSE, "X-Kept: yes");
-        reply("whole body");
-    }
-    """
-    with Raw(serve(forge={"source": forge}).port) as client:
+def test_a_program_cannot_forge_the_frame_of_its_response(server):
+    with Raw(server.port) as client:
         for _ in range(2):
             client.get("/forge")
             answer = client.answer()
@@ -230,8 +250,7 @@ def test_a_program_cannot_forge_the_frame_of_its_response(serve):
             assert "Transfer-Encoding" not in answer.headers
 
 
-def test_a_client_that_leaves_while_its_request_runs_disturbs_nobody(serve):
-    server = serve(gate=GATE, hello=HELLO)
+def test_a_client_that_leaves_while_its_request_runs_disturbs_nobody(server):
     for leave in (Raw.close, Raw.reset):
         client = Raw(server.port)
         server.get("/gate/shut")
@@ -242,8 +261,7 @@ def test_a_client_that_leaves_while_its_request_runs_disturbs_nobody(serve):
         assert server.get("/hello").body == b"Hello World!"
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_body_disturbs_nobody(serve):
-    server = serve(hello=HELLO)
+def test_a_client_that_leaves_in_the_middle_of_its_body_disturbs_nobody(server):
     for leave in (Raw.close, Raw.reset):
         client = Raw(server.port)
         client.send(b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")
@@ -251,15 +269,10 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_disturbs_nobody(serve):
         assert server.get("/hello").body == b"Hello World!"
 
 
-def test_a_client_that_does_not_read_its_response_disturbs_nobody(serve):
-    large = r"""
-    static char data[4 << 20];
-    START {} HANDLE { backend_response(200, "text/plain", 10, data, sizeof data); }
-    """
-    server = serve(large={"source": large}, hello=HELLO)
+def test_a_client_that_does_not_read_its_response_disturbs_nobody(server):
     client = Raw(server.port)
     for _ in range(4):
-        client.get("/large")
+        client.get("/unread")
     assert server.get("/hello").body == b"Hello World!"
     assert len(client.answer().body) == 4 * MB
     client.reset()
