@@ -1,12 +1,10 @@
-"""A file uses only files on lower levels: the tables of ARCHITECTURE.md, held here.
-
-An entry is a noun ("vm": vm.h and vm.c) or, where a header lies lower than what
-implements it, one file ("vm.h"). A file may use its own header.
-"""
+"""A file uses only files on lower lines of the tables in ARCHITECTURE.md, or on its own
+line; and no file uses itself by way of others."""
 
 import ast
 import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,67 +13,137 @@ ROOT = Path(__file__).resolve().parents[1]
 NATIVE = ROOT / "native" / "src"
 PACKAGE = ROOT / "host" / "skerry"
 
-# native/src, lowest first. skerry.h is the API: any file may include it.
-NATIVE_LEVELS = """
-    abi error fields layout watchdog x86
-    arena console kvm memory paging stubs
-    dirty image process shm
-    guestmem
-    stack vm.h
-    vcpu
-    vm.c machine
-    reply request run.h snapshot syscall
-    sys_file sys_mem sys_proc sys_signal sys_time syscall_names hostcall.h
-    call_http call_start call_storage hostcall.c
-    run.c
-    storage
-    boot serve
-    batch
-    probe
-"""
 
-# host/skerry, lowest first. http is the package's face, its parts are below it.
-PYTHON_LEVELS = """
-    __init__ message problems http.limits http.clock router
-    errors http.refusal http.shared http.writer paths
-    http.rules jsonc native source
-    http.reader log pool values
-    http.protocol keys program.py
-    entries http.server
-    config http
-    program
-    app
-    worker commands.check commands.doctor
-    commands.run commands.serve
-    commands
-    cli
-"""
+def levels(heading: str) -> dict[str, int]:
+    """The line of each entry of the table under (heading), counted from the lowest."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    section = text.split(f"\n### {heading}\n", 1)[1].split("\n#", 1)[0]
+    rows = re.findall(r"^\| ([a-z].*?) \|", section, re.MULTILINE)[1:]
+    return {name: level for level, row in enumerate(rows) for name in row.split(", ")}
 
 
-def levels(table: str) -> dict[str, int]:
-    """The level of each entry."""
-    lines = [line.split() for line in table.split("\n") if line.strip()]
-    return {name: level for level, names in enumerate(lines) for name in names}
+def arrows_up(level: dict[str, int], uses: dict[str, set[str]]) -> list[str]:
+    """The uses that the table does not allow. A noun may use itself."""
+    return [
+        f"{user} uses {used}"
+        for user, all_used in sorted(uses.items())
+        for used in sorted(all_used)
+        if used not in level or user not in level or level[used] > level[user]
+    ]
 
 
-def native_level(name: str) -> int | None:
-    """The level of a file of native/src, or None when the table has it not."""
-    table = levels(NATIVE_LEVELS)
-    return table.get(name, table.get(name.partition(".")[0]))
+# --- C: an entry is a noun, vm.h and vm.c ---
 
 
-def native_files() -> list[str]:
-    return sorted(path.name for path in NATIVE.glob("*.[ch]"))
+def noun(file: str) -> str:
+    return file.partition(".")[0]
 
 
-def included(name: str) -> list[str]:
-    """What a file of native/src includes of ours."""
-    text = (NATIVE / name).read_text()
-    return re.findall(r'^\s*#\s*include\s*"([^"]+)"', text, re.MULTILINE)
+def includes(path: Path) -> set[str]:
+    """What a file of native/src includes of ours; the API's header belongs to all."""
+    found = re.findall(r'^\s*#\s*include\s*"([^"]+)"', path.read_text(), re.MULTILINE)
+    return set(found) - {"skerry.h"}
 
 
-def goes_up(name: str, used: str) -> bool:
-    """Tells if a file of native/src must not include (used)."""
-    own = used.partition(".")[0] == name.partition(".")[0]
-    ours, theirs = native_level(name), native_level(used)
-    return not own and (ours is None or theirs is None or theirs >= ours)
+def native_uses() -> dict[str, set[str]]:
+    return {path.name: includes(path) for path in NATIVE.glob("*.[ch]")}
+
+
+# --- Python: an entry is a module, http/reader; a package's own file is on the line of
+# what it shows ---
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return "/".join(part for part in parts if part != "__init__")
+
+
+def names(node: ast.AST) -> Iterator[str]:
+    """The dotted names that an import may mean, the likeliest first."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are absolute here"
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        yield node.module or ""
+
+
+def imports(path: Path, modules: set[str]) -> set[str]:
+    """The modules of ours that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        for name in names(node):
+            inner = name.removeprefix("skerry").removeprefix(".").replace(".", "/")
+            if name.startswith("skerry") and inner in modules:
+                found.add(inner)
+                if not isinstance(node, ast.Import):
+                    break
+    return found
+
+
+def python_uses() -> dict[str, set[str]]:
+    paths = {module_of(path): path for path in PACKAGE.rglob("*.py")}
+    return {name: imports(path, set(paths)) for name, path in paths.items()}
+
+
+def python_levels() -> dict[str, int]:
+    table = levels("host/skerry")
+    packages = {name.partition("/")[0]: level for name, level in table.items()}
+    return {"": -1, **packages, **table}
+
+
+# --- The rules ---
+
+
+def test_the_native_table_names_every_file_and_no_other() -> None:
+    assert set(levels("native/src")) == {noun(name) for name in native_uses()}
+
+
+def test_the_python_table_names_every_module_and_no_other() -> None:
+    own = {"", "http", "commands"}  # packages' own files
+    assert set(levels("host/skerry")) == set(python_uses()) - own
+
+
+def test_no_native_file_includes_one_above_it() -> None:
+    uses = {
+        name: {noun(used) for used in all_used if used != "kvm_api.h"}
+        for name, all_used in native_uses().items()
+    }
+    level = levels("native/src")
+    by_file = {name: level[noun(name)] for name in uses}
+    assert arrows_up(level | by_file, uses) == []
+
+
+def test_no_module_imports_one_above_it() -> None:
+    assert arrows_up(python_levels(), python_uses()) == []
+
+
+@pytest.mark.parametrize("uses", [native_uses, python_uses])
+def test_nothing_uses_itself_by_way_of_others(uses) -> None:
+    graph = uses()
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_only_native_py_imports_the_extension() -> None:
+    found = [
+        path.name
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in names(node)
+        if name.startswith("skerry._native")
+    ]
+    assert set(found) == {"native.py"}
+
+
+def test_only_abi_h_includes_the_header_of_programs() -> None:
+    users = [name for name, used in native_uses().items() if "kvm_api.h" in used]
+    assert users == ["abi.h"]
+
+
+def test_an_arrow_up_is_found() -> None:
+    level = {"low": 0, "high": 1}
+    uses = {"low": {"high"}, "high": {"low", "high"}, "new": {"low"}}
+    assert arrows_up(level, uses) == ["low uses high", "new uses low"]

@@ -124,19 +124,30 @@ static void check_answer(void)
     }
     demand(memcmp(reply.head + reply.head_len - 2, "\r\n", 2) == 0);
     volatile uint8_t sum = 0;
-    for (uint64_t i = 0; i < reply.body_len; i += i + PAGE_SIZE < reply.body_len ? 4096 : 1)
+    for (uint64_t i = 0; i < reply.body_len;
+         i += i + PAGE_SIZE < reply.body_len ? 4096 : 1)
         sum = (uint8_t)(sum + reply.body[i]);
 }
 
 static int host_call(void)
 {
-    static const uint32_t known[] = {
-        KVM_API_REGISTER_FUNC,  KVM_API_WAIT_FOR_REQUESTS,  KVM_API_BACKEND_RESPONSE,
-        KVM_API_STORAGE_RETURN, KVM_API_STORAGE_NORETURN,   KVM_API_HTTP_APPEND,
-        KVM_API_HTTP_SET,       KVM_API_HTTP_FIND,          KVM_API_HTTP_METHOD,
-        KVM_API_IS_STORAGE,     KVM_API_SHARED_MEMORY_AREA, KVM_API_STORAGE_ALLOW,
-        KVM_API_STORAGE_CALLV,  KVM_API_MEMINFO,            KVM_API_LOG,
-        KVM_API_RETURNED,       KVM_API_IS_DEBUG};
+    static const uint32_t known[] = {KVM_API_REGISTER_FUNC,
+                                     KVM_API_WAIT_FOR_REQUESTS,
+                                     KVM_API_BACKEND_RESPONSE,
+                                     KVM_API_STORAGE_RETURN,
+                                     KVM_API_STORAGE_NORETURN,
+                                     KVM_API_HTTP_APPEND,
+                                     KVM_API_HTTP_SET,
+                                     KVM_API_HTTP_FIND,
+                                     KVM_API_HTTP_METHOD,
+                                     KVM_API_IS_STORAGE,
+                                     KVM_API_SHARED_MEMORY_AREA,
+                                     KVM_API_STORAGE_ALLOW,
+                                     KVM_API_STORAGE_CALLV,
+                                     KVM_API_MEMINFO,
+                                     KVM_API_LOG,
+                                     KVM_API_RETURNED,
+                                     KVM_API_IS_DEBUG};
     uint64_t which = number(1);
     set_registers(which < 0xf8 ? known[which % (sizeof(known) / sizeof(*known))]
                                : number(8));
@@ -213,7 +224,8 @@ static void check_process(void)
     demand(p->arena.count <= ARENA_RANGES);
     for (uint32_t i = 0; i < p->arena.count; i++) {
         struct region r = p->arena.free[i];
-        demand(r.begin < r.end && region_holds(p->arena.whole, r.begin, r.end - r.begin));
+        demand(r.begin < r.end &&
+               region_holds(p->arena.whole, r.begin, r.end - r.begin));
         demand(i == 0 || p->arena.free[i - 1].end < r.begin);
     }
     demand(strnlen(m->reason, REASON_SIZE) < REASON_SIZE);
@@ -250,7 +262,8 @@ static void end(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int (*const ops[])(void) = {host_call, system_call, store, store_words, gather};
+    static int (*const ops[])(void) = {host_call, system_call, store, store_words,
+                                       gather};
     input = data;
     left = size;
     begin();

@@ -57,10 +57,8 @@ void bare_open(struct bare *b, uint64_t max_memory, uint64_t shm)
     m->facts = &b->facts;
     m->counters = &b->counters;
     m->console = skerry_console_open();
-    m->vm = (struct vm){.kvm = &b->kvm,
-                        .fd = -1,
-                        .vcpu_fd = -1,
-                        .run = calloc(1, sizeof(*m->vm.run))};
+    m->vm = (struct vm){
+        .kvm = &b->kvm, .fd = -1, .vcpu_fd = -1, .run = calloc(1, sizeof(*m->vm.run))};
     must(m->console && m->vm.run, "machine");
     b->facts.max_memory = b->facts.max_request_memory = max_memory;
     process_init(&b->process, PROGRAM_LOW + LARGE_PAGE, m->mem.layout.program.end);

@@ -67,7 +67,8 @@ static long host_call(uint64_t number, const uint64_t arg[6])
 
 static uint64_t map(uint64_t addr, uint64_t len, int prot, int flags)
 {
-    return (uint64_t)LINUX(mmap, addr, len, (uint64_t)prot, (uint64_t)flags, UINT64_MAX, 0);
+    return (uint64_t)LINUX(mmap, addr, len, (uint64_t)prot, (uint64_t)flags, UINT64_MAX,
+                           0);
 }
 
 static uint8_t *at(uint64_t addr)
@@ -172,7 +173,8 @@ TEST(pages_closed_and_unmapped_at_start_up_are_open_again)
     CHECK_EQ(LINUX(mremap, top - PAGE_SIZE, 2 * PAGE_SIZE, PAGE_SIZE, 0),
              top - PAGE_SIZE);
     CHECK_EQ(map(0, PAGE_SIZE, RW, ANYWHERE), top);
-    CHECK_EQ(paging_access(m->mem.base, &m->mem.layout, top), ACCESS_READ | ACCESS_WRITE);
+    CHECK_EQ(paging_access(m->mem.base, &m->mem.layout, top),
+             ACCESS_READ | ACCESS_WRITE);
     end();
 }
 
@@ -207,10 +209,12 @@ TEST(only_a_programs_own_memory_can_be_protected)
 TEST(growing_a_mapping_moves_its_bytes)
 {
     begin();
-    uint64_t addr = map(0, PAGE_SIZE, RW, ANYWHERE), wall = map(0, PAGE_SIZE, RW, ANYWHERE);
+    uint64_t addr = map(0, PAGE_SIZE, RW, ANYWHERE),
+             wall = map(0, PAGE_SIZE, RW, ANYWHERE);
     memset(at(addr), 'a', PAGE_SIZE);
     guest_note(&m->mem, addr, 1);
-    uint64_t moved = (uint64_t)LINUX(mremap, addr, PAGE_SIZE, 3 * PAGE_SIZE, MREMAP_MAYMOVE);
+    uint64_t moved =
+        (uint64_t)LINUX(mremap, addr, PAGE_SIZE, 3 * PAGE_SIZE, MREMAP_MAYMOVE);
     CHECK(moved != addr && moved + 3 * PAGE_SIZE <= wall);
     CHECK(at(moved)[0] == 'a' && at(moved)[PAGE_SIZE - 1] == 'a');
     CHECK(at(moved)[PAGE_SIZE] == 0 && at(moved)[3 * PAGE_SIZE - 1] == 0);
@@ -225,7 +229,8 @@ TEST(growing_what_was_never_mapped_harms_no_one)
     CHECK_EQ(LINUX(mremap, whole.end - 12 * PAGE_SIZE, 10 * PAGE_SIZE, 11 * PAGE_SIZE,
                    MREMAP_MAYMOVE),
              whole.end - 11 * PAGE_SIZE);
-    CHECK_EQ(LINUX(mremap, whole.end, PAGE_SIZE, 2 * PAGE_SIZE, MREMAP_MAYMOVE), -EFAULT);
+    CHECK_EQ(LINUX(mremap, whole.end, PAGE_SIZE, 2 * PAGE_SIZE, MREMAP_MAYMOVE),
+             -EFAULT);
     CHECK_EQ(LINUX(mremap, 0, PAGE_SIZE, 2 * PAGE_SIZE, MREMAP_MAYMOVE), -EFAULT);
     CHECK_EQ(LINUX(mremap, whole.begin, UINT64_MAX, PAGE_SIZE, 0), -EFAULT);
     end();
@@ -252,7 +257,8 @@ TEST(the_break_stays_in_the_heap_and_grows_by_zeros)
 TEST(a_program_that_sleeps_does_not_hold_up_the_host)
 {
     begin();
-    const struct timespec times[] = {{3600, 5}, {INT64_MAX, 999999999}, {0, 0}, {0, -1}};
+    const struct timespec times[] = {
+        {3600, 5}, {INT64_MAX, 999999999}, {0, 0}, {0, -1}};
     const uint64_t addr = m->mem.layout.inbox.begin, hour = 3600000000000UL;
     CHECK_EQ(guest_write(&m->mem, addr, times, sizeof(times)), 0);
     uint64_t before = clock_now();
@@ -281,7 +287,8 @@ TEST(sleeping_until_a_time_sleeps_the_rest_of_it)
         uint64_t before = clock_now();
         guest_write(&m->mem, addr, &t, sizeof(t));
         CHECK_EQ(LINUX(clock_nanosleep, CLOCK_REALTIME, TIMER_ABSTIME, addr), 0);
-        CHECK(m->asleep >= before + 8900000000UL && m->asleep < clock_now() + 11000000000UL);
+        CHECK(m->asleep >= before + 8900000000UL &&
+              m->asleep < clock_now() + 11000000000UL);
     }
     end();
 }
@@ -308,15 +315,21 @@ TEST(an_answer_may_lie_anywhere_that_can_be_read)
 TEST(an_answer_that_cannot_be_read_fails_the_request)
 {
     const uint64_t wrong[][5] = {
-        {200, 0, 0, 0, 1},          {200, 0, 0, UINT64_MAX, 2},  {200, 0, 0, 0x1000, 8},
-        {199, 0, 0, 0, 0},          {600, 0, 0, 0, 0},           {200, 0, 1, 0, 0},
-        {200, 0x200000, 4096, 0, 0}, {200, 0x200000, UINT64_MAX}, {0x100C8},
+        {200, 0, 0, 0, 1},
+        {200, 0, 0, UINT64_MAX, 2},
+        {200, 0, 0, 0x1000, 8},
+        {199, 0, 0, 0, 0},
+        {600, 0, 0, 0, 0},
+        {200, 0, 1, 0, 0},
+        {200, 0x200000, 4096, 0, 0},
+        {200, 0x200000, UINT64_MAX},
+        {0x100C8},
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong) - 1; i++) {
         begin();
-        host_call(KVM_API_BACKEND_RESPONSE, (const uint64_t[6]){wrong[i][0], wrong[i][1],
-                                                                wrong[i][2], wrong[i][3],
-                                                                wrong[i][4], 0});
+        host_call(KVM_API_BACKEND_RESPONSE,
+                  (const uint64_t[6]){wrong[i][0], wrong[i][1], wrong[i][2],
+                                      wrong[i][3], wrong[i][4], 0});
         CHECK_EQ(stop, STOP_FAILED);
         CHECK(strstr(m->reason, "response: ") == m->reason && m->exchange.status == 0);
         end();
@@ -349,11 +362,16 @@ TEST(gathered_headers_that_lie_fail_the_request)
         uint32_t op;
         uint16_t where, len;
         uint32_t data_len;
-    } wrong[] = {{KVM_API_HTTP_APPEND, 1, 7, 3969}, {KVM_API_HTTP_APPEND, 1, 7, UINT32_MAX},
-                 {KVM_API_HTTP_APPEND, 1, 7, 14},   {KVM_API_HTTP_APPEND, 1, UINT16_MAX, 16},
-                 {KVM_API_HTTP_APPEND, 1, 7, 7},    {KVM_API_HTTP_APPEND, 2, 7, 16},
-                 {0, 1, 7, 16},                     {KVM_API_HTTP_FIND, 1, 7, 16},
-                 {KVM_API_HTTP_APPEND, 1, 0, 16},   {KVM_API_HTTP_APPEND, 1, 7, 17}};
+    } wrong[] = {{KVM_API_HTTP_APPEND, 1, 7, 3969},
+                 {KVM_API_HTTP_APPEND, 1, 7, UINT32_MAX},
+                 {KVM_API_HTTP_APPEND, 1, 7, 14},
+                 {KVM_API_HTTP_APPEND, 1, UINT16_MAX, 16},
+                 {KVM_API_HTTP_APPEND, 1, 7, 7},
+                 {KVM_API_HTTP_APPEND, 2, 7, 16},
+                 {0, 1, 7, 16},
+                 {KVM_API_HTTP_FIND, 1, 7, 16},
+                 {KVM_API_HTTP_APPEND, 1, 0, 16},
+                 {KVM_API_HTTP_APPEND, 1, 7, 17}};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         begin();
         gather(wrong[i].op, wrong[i].where, wrong[i].len, wrong[i].data_len);
@@ -409,10 +427,10 @@ TEST(start_up_calls_are_for_start_up)
 
 TEST(a_callback_is_one_of_a_few_and_the_programs_own_code)
 {
-    static const uint64_t wrong[][2] = {{0, PROGRAM_LOW},  {8, PROGRAM_LOW},
-                                        {1, 0},            {1, TRAMPOLINE_ADDR},
-                                        {1, 0x100000},     {1, UINT64_MAX},
-                                        {UINT64_MAX, 0},   {1UL << 32 | 1, PROGRAM_LOW},
+    static const uint64_t wrong[][2] = {{0, PROGRAM_LOW}, {8, PROGRAM_LOW},
+                                        {1, 0},           {1, TRAMPOLINE_ADDR},
+                                        {1, 0x100000},    {1, UINT64_MAX},
+                                        {UINT64_MAX, 0},  {1UL << 32 | 1, PROGRAM_LOW},
                                         {4, PROGRAM_LOW}};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         begin();

@@ -64,7 +64,8 @@ static void report(uint32_t entry, uint32_t first, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         struct kvm_dirty_gfn *e = &ring[(entry + i) % DIRTY_RING_ENTRIES];
-        *e = (struct kvm_dirty_gfn){.flags = KVM_DIRTY_GFN_F_DIRTY, .offset = first + i};
+        *e =
+            (struct kvm_dirty_gfn){.flags = KVM_DIRTY_GFN_F_DIRTY, .offset = first + i};
     }
 }
 

@@ -1,4 +1,5 @@
-/* The door to guest memory: every edge of every region, ranges that wrap, permissions. */
+/* The door to guest memory: every edge of every region, ranges that wrap, permissions.
+ */
 #include <errno.h>
 
 #include "bare.h"
@@ -39,8 +40,8 @@ TEST(every_region_is_open_up_to_its_edges)
     begin(LARGE_PAGE);
     const struct layout *l = &gm->layout;
     const struct region program = {PROGRAM_LOW + LARGE_PAGE, l->program.end};
-    const struct region open[] = {{0x100000, 0x101000}, l->main_stack, l->call_stack,
-                                  l->inbox,             l->shm};
+    const struct region open[] = {
+        {0x100000, 0x101000}, l->main_stack, l->call_stack, l->inbox, l->shm};
     for (size_t i = 0; i < sizeof(open) / sizeof(*open); i++)
         check_edges(open[i], 1);
     CHECK(may_write(program.begin, program.end - program.begin));
@@ -95,7 +96,8 @@ TEST(ranges_that_wrap_are_refused)
     begin(LARGE_PAGE);
     const uint64_t starts[] = {PROGRAM_LOW + LARGE_PAGE, gm->layout.shm.begin,
                                UINT64_MAX - 1, 1UL << 63};
-    const uint64_t lens[] = {UINT64_MAX, UINT64_MAX - PROGRAM_LOW, 1UL << 63, 1UL << 48};
+    const uint64_t lens[] = {UINT64_MAX, UINT64_MAX - PROGRAM_LOW, 1UL << 63,
+                             1UL << 48};
     for (size_t i = 0; i < 4; i++)
         for (size_t k = 0; k < 4; k++)
             CHECK(!may_read(starts[i], lens[k]) && !may_write(starts[i], lens[k]));

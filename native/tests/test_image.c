@@ -33,7 +33,8 @@ static void check_refused(const struct tiny *t, const char *reason)
 {
     CHECK_EQ(parse(t, sizeof(*t)), -ENOEXEC);
     if (!strstr(error.text, reason))
-        check_fail(__FILE__, __LINE__, "\"%s\" does not say \"%s\"", error.text, reason);
+        check_fail(__FILE__, __LINE__, "\"%s\" does not say \"%s\"", error.text,
+                   reason);
     CHECK_EQ(error.code, ENOEXEC);
     CHECK_TEXT(error.step, "load");
 }

@@ -1,4 +1,5 @@
-/* Real machines on this machine's KVM: the probe, and programs of a few instructions. */
+/* Real machines on this machine's KVM: the probe, and programs of a few instructions.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -19,10 +20,10 @@
     extern const uint8_t name##_begin[], name##_end[]
 
 /* Registers on_get and on_error and waits; on_get follows, on_error is at 9. */
-#define START                                                                          \
-    "lea 1f(%rip), %rsi; mov $1, %edi;" OUT(KVM_API_REGISTER_FUNC)                     \
-    "lea 9f(%rip), %rsi; mov $5, %edi;" OUT(KVM_API_REGISTER_FUNC)                     \
-    OUT(KVM_API_WAIT_FOR_REQUESTS) "ud2; 1:"
+#define START                                                                                 \
+    "lea 1f(%rip), %rsi; mov $1, %edi;" OUT(                                                  \
+        KVM_API_REGISTER_FUNC) "lea 9f(%rip), %rsi; mov $5, %edi;" OUT(KVM_API_REGISTER_FUNC) \
+        OUT(KVM_API_WAIT_FOR_REQUESTS) "ud2; 1:"
 /* Answers 200 and the byte at 8. */
 #define ANSWER                                                                         \
     "mov $200, %edi; xor %esi, %esi; xor %edx, %edx; xor %r9d, %r9d;"                  \
@@ -239,7 +240,8 @@ static void check_fails(const uint8_t *begin, const uint8_t *end, uint64_t boot_
     CHECK_EQ(boot(begin, end, boot_ns), -code);
     CHECK_TEXT(error.step, "start-up");
     if (!strstr(error.text, reason))
-        check_fail(__FILE__, __LINE__, "\"%s\" does not say \"%s\"", error.text, reason);
+        check_fail(__FILE__, __LINE__, "\"%s\" does not say \"%s\"", error.text,
+                   reason);
     CHECK_EQ(open_files(), files);
 }
 

@@ -15,8 +15,8 @@ static struct layout made(uint64_t max_memory, uint64_t shm)
 static void check_apart(const struct layout *l)
 {
     const struct region rest = {l->tables, l->slot_size};
-    const struct region order[] = {l->program, l->main_stack, l->call_stack, l->inbox,
-                                   rest,       l->shm};
+    const struct region order[] = {l->program, l->main_stack, l->call_stack,
+                                   l->inbox,   rest,          l->shm};
     for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++) {
         CHECK(order[i].begin <= order[i].end);
         CHECK(order[i].begin % PAGE_SIZE == 0 && order[i].end % PAGE_SIZE == 0);

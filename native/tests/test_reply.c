@@ -96,8 +96,9 @@ TEST(a_status_that_has_no_body_tells_no_length)
 TEST(fields_that_frame_messages_do_not_pass)
 {
     static const char *const framing[] = {
-        "Content-Length: 3", "transfer-encoding: chunked", "CONNECTION: close",
-        "Keep-Alive: x",     "Upgrade: h2c",               "TrAiLeR: X",
+        "Content-Length: 3", "transfer-encoding: chunked",
+        "CONNECTION: close", "Keep-Alive: x",
+        "Upgrade: h2c",      "TrAiLeR: X",
     };
     begin();
     for (size_t i = 0; i < sizeof(framing) / sizeof(*framing); i++)
@@ -168,9 +169,9 @@ TEST(an_answer_that_just_fits_is_small_and_one_byte_more_is_large)
             size_t room = SKERRY_OUT_SIZE - heads[i] + more;
             char length[64];
             body(bytes, room);
-            fill_fields(heads[i] - (size_t)sprintf(length, "Content-Length: %zu\r\n\r\n",
-                                                   room),
-                        900);
+            fill_fields(
+                heads[i] - (size_t)sprintf(length, "Content-Length: %zu\r\n\r\n", room),
+                900);
             build();
             CHECK(reply.head_len == heads[i] && reply.body_len == room);
             CHECK_EQ(!!(reply.flags & SKERRY_LARGE), more);
@@ -190,7 +191,8 @@ TEST(a_head_that_does_not_fit_spills)
             CHECK(reply.flags & SKERRY_LARGE && reply.head != out.at);
             CHECK_EQ(reply.head_len, total + strlen(EMPTY));
             CHECK(memcmp(reply.head, "content-type: v", 15) == 0);
-            CHECK(memcmp(reply.head + total - 3, "v\r\n" EMPTY, 3 + strlen(EMPTY)) == 0);
+            CHECK(memcmp(reply.head + total - 3, "v\r\n" EMPTY, 3 + strlen(EMPTY)) ==
+                  0);
         }
         end();
     }
@@ -230,7 +232,8 @@ TEST(a_failure_is_an_answer_too)
     begin();
     reply_failed(&out, &reply);
     CHECK(reply.status == 500 && reply.body == out.at + reply.head_len);
-    CHECK(strstr(strncpy((char[100]){0}, reply.head, 60), "Content-Length: 23\r\n\r\n"));
+    CHECK(
+        strstr(strncpy((char[100]){0}, reply.head, 60), "Content-Length: 23\r\n\r\n"));
     CHECK(memcmp(reply.body, "500 the program failed\n", reply.body_len) == 0);
     CHECK_EQ(reply.body_len, 23);
     end();

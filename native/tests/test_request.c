@@ -68,13 +68,15 @@ TEST(request_finds_everything_in_its_struct)
 TEST(header_lines_of_any_number_and_form_fit)
 {
     static char lines[600000];
-    static const char *const forms[] = {"", "\r\n", "a: b\r\n", "no colon\r\n", ":\r\n",
-                                        "\r\n\r\n", "cut off", "x: y\r", "\r\r\r\r"};
+    static const char *const forms[] = {
+        "",         "\r\n",    "a: b\r\n", "no colon\r\n", ":\r\n",
+        "\r\n\r\n", "cut off", "x: y\r",   "\r\r\r\r"};
     begin(ON_REQUEST);
     for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++)
         for (size_t count = 1; count < 60000; count = count * 7 + 1) {
             size_t len = strlen(forms[i]), used = 0;
-            for (size_t k = 0; k < count && used + len < sizeof(lines); k++, used += len)
+            for (size_t k = 0; k < count && used + len < sizeof(lines);
+                 k++, used += len)
                 memcpy(lines + used, forms[i], len);
             b.request.headers = lines;
             b.request.headers_len = used;
@@ -94,7 +96,8 @@ TEST(a_body_fills_the_inbox_but_for_its_NUL)
     for (uint64_t len = room - 2; len < room; len++) {
         b.request.body_len = len;
         CHECK_EQ(request_enter(m, &b.request), 0);
-        CHECK_EQ(strlen(string_at(m->mem.layout.inbox.end - 100)), 99 - (room - 1 - len));
+        CHECK_EQ(strlen(string_at(m->mem.layout.inbox.end - 100)),
+                 99 - (room - 1 - len));
     }
     b.request.body_len = room;
     CHECK(request_enter(m, &b.request) < 0);

@@ -1,4 +1,5 @@
-/* The stack that a program starts with, read as its start-up code reads it: psABI 3.4.1. */
+/* The stack that a program starts with, read as its start-up code reads it:
+ * psABI 3.4.1. */
 #include <elf.h>
 #include <errno.h>
 

@@ -2,6 +2,7 @@
 limit and error of it. Storage and shared memory have files of their own."""
 
 import pytest
+
 from skerry.message import Request, Response
 from skerry.native import NativeError, Stream
 

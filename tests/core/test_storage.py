@@ -4,10 +4,11 @@ import threading
 import time
 
 import pytest
+from support.clones import EMULATED, ask, from_threads
+
 from skerry import native
 from skerry.message import Request
 from skerry.native import NativeError, Stream
-from support.clones import EMULATED, ask, from_threads
 
 pytestmark = pytest.mark.core
 

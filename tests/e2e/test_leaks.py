@@ -106,7 +106,8 @@ def mix(server: Server, rounds: int) -> int:
 def settled(server: Server) -> Footprint:
     """The footprint with a clone of each program, and no connection."""
     for path in ("/trouble", "/brief", "/busy"):
-        server.get(path)
+        while server.get(path).status != 200:
+            pass
     before, now = None, footprint(server)
     while before != now:
         time.sleep(0.3)

@@ -3,9 +3,10 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from support.guests import Guest
+
 from skerry import native
 from skerry.message import Request, Response
-from support.guests import Guest
 
 # Under an emulated CPU the same promises are kept some fifty times slower.
 EMULATED = "QEMU TCG" in Path("/proc/cpuinfo").read_text()
