@@ -46,6 +46,13 @@ static uint64_t pause_of(const struct skerry_vm *vm, uint64_t now)
     return vm->limits.inline_ns ? now + vm->limits.inline_ns : 0;
 }
 
+/* Tells if there is nothing left to serve in this call. */
+static int is_over(const struct skerry_vm *vm, const struct skerry_reply *last)
+{
+    return last == &vm->replies[vm->count - 1] || last->flags & LAST ||
+           vm->out_used > SKERRY_OUT_SIZE - ROOM || vm->limits.hold;
+}
+
 int skerry_run(struct skerry_vm *vm)
 {
     uint64_t now = clock_now(), end = pause_of(vm, now);
@@ -55,9 +62,10 @@ int skerry_run(struct skerry_vm *vm)
         struct skerry_reply *reply = &vm->replies[done];
         serve_request(vm, &vm->batch[done], now, pause_of(vm, now), reply);
         done++;
+        if (is_over(vm, reply))
+            break;
         now = clock_now();
-        if (reply->flags & LAST || (end && now >= end) ||
-            vm->out_used > SKERRY_OUT_SIZE - ROOM || vm->limits.hold)
+        if (end && now >= end)
             break;
     }
     vm->count = 0;

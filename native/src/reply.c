@@ -3,7 +3,6 @@
 #include "reply.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -100,18 +99,30 @@ static int has_no_body(int status)
     return status == 204 || status == 304;
 }
 
+/* printf is large and cold behind an exit: this is a tenth of its time there. */
+static int add_number(struct text *t, uint64_t n)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    return add(t, digits + at, sizeof(digits) - at);
+}
+
 /* Ends the head: what every response has, and the empty line. */
 static int add_end(struct text *t, uint32_t flags, int status, uint64_t body_len)
 {
-    static const char type[] = "application/octet-stream";
-    char length[64];
+    static const char type[] = "application/octet-stream",
+                      length[] = "Content-Length: ";
     if (has_no_body(status))
         return add(t, "\r\n", 2);
     if (!(flags & SKERRY_HAS_TYPE) && add_type(t, type, sizeof(type) - 1) < 0)
         return -ENOMEM;
-    int len = snprintf(length, sizeof(length), "Content-Length: %lu\r\n\r\n",
-                       (unsigned long)body_len);
-    return add(t, length, (size_t)len);
+    if (add(t, length, sizeof(length) - 1) < 0 || add_number(t, body_len) < 0)
+        return -ENOMEM;
+    return add(t, "\r\n\r\n", 4);
 }
 
 static void fill_in(struct skerry_reply *reply, const struct exchange *x,
