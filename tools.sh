@@ -4,7 +4,7 @@
 set -eu
 
 declare -A packages=(
-    [gcc]=gcc [g++]=g++ [make]=make [clang]=clang [musl-gcc]=musl-tools [wrk]=wrk
+    [gcc]=gcc [g++]=g++ [make]=make [clang]=clang [musl-gcc]=musl-tools [wrk]=wrk [curl]=curl
 )
 missing=()
 for tool in "${!packages[@]}"; do

@@ -80,18 +80,6 @@ def test_the_programs_page_lists_the_host_calls_that_are_not_there():
     assert there and page == named - there
 
 
-def test_the_architecture_page_names_every_file_of_the_core_and_the_host():
-    page = text_of("ARCHITECTURE.md").partition("## Levels")[2].partition("\n## ")[0]
-    words = set(re.findall(r"[\w/]+", page))
-    native = {path.stem for path in ROOT.glob("native/src/*.[ch]")}
-    host = {
-        path.relative_to(ROOT / "host/skerry").with_suffix("").as_posix()
-        for path in ROOT.glob("host/skerry/**/*.py")
-        if path.name != "__init__.py"
-    }
-    assert sorted((native | host) - words) == []
-
-
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_link_leads_somewhere(document):
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):

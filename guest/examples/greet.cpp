@@ -41,7 +41,8 @@ void on_get(const char *url, const char *)
     std::ostringstream text;
     int16_t status = 200;
     try {
-        text << "Hello, " << checked(parameter(url, "name")) << "!\n";
+        const std::string name = checked(parameter(url, "name"));
+        text << "Hello, " << name << "!\n";
     } catch (const std::invalid_argument &problem) {
         status = 400;
         text << problem.what() << '\n';

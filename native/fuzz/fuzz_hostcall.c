@@ -5,6 +5,7 @@
  * edge of a region) and a small offset. What must hold: no sanitizer speaks; pages that
  * differ from the frozen image are on the dirty list, and on the list are only pages
  * that ring 3 may write; an answer is well-formed. */
+#include <asm/unistd_64.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -161,8 +162,14 @@ static int host_call(void)
 
 static int system_call(void)
 {
+    static const uint16_t known[] = {
+        __NR_write,    __NR_writev, __NR_mmap,    __NR_munmap, __NR_brk,
+        __NR_mprotect, __NR_mremap, __NR_madvise, __NR_poll,   __NR_openat};
     uint64_t which = number(2);
-    set_registers(which < 0xff00 ? which % 350 : number(8));
+    if (which < 0x8000)
+        set_registers(known[which % (sizeof(known) / sizeof(*known))]);
+    else
+        set_registers(which < 0xff00 ? which % 350 : number(8));
     return syscall_answer(m) < 0 ? STOP_FAILED : GO_ON;
 }
 
@@ -190,7 +197,55 @@ static int store_words(void)
     return GO_ON;
 }
 
+/* Header fields, good ones and bad ones; the input may change a byte. */
+static uint64_t field(char text[64])
+{
+    static const char *const fields[] = {"Name: value",
+                                         "name: other",
+                                         "Name",
+                                         "content-type: a/b",
+                                         "Host: x",
+                                         "A: b\r\nC: d",
+                                         "Content-Length: 9",
+                                         "Date: now",
+                                         "a: b",
+                                         "Host"};
+    const char *chosen = fields[number(1) % (sizeof(fields) / sizeof(*fields))];
+    uint64_t len = strlen(chosen), at = number(1);
+    memcpy(text, chosen, len);
+    if (at < len)
+        text[at] = (char)number(1);
+    return len;
+}
+
+static int store_field(void)
+{
+    char text[64];
+    uint64_t len = field(text);
+    guest_write(&m->mem, argument(), text, len);
+    return GO_ON;
+}
+
+/* Gathers a header operation as kvm_api.h does, or nearly so. */
 static int gather(void)
+{
+    struct kvm_api_exchange *page = machine_exchange(m);
+    const uint32_t op = KVM_API_HTTP_APPEND + (uint32_t)number(1) % 3;
+    char text[64];
+    struct kvm_api_header_op head = {op, number(1) < 128, (uint16_t)field(text)};
+    uint32_t at = page->data_len, size = (uint32_t)(sizeof(head) + head.len + 7) & ~7u;
+    if (at > KVM_API_EXCHANGE_DATA || size > KVM_API_EXCHANGE_DATA - at)
+        return GO_ON;
+    head.len = (uint16_t)(head.len + (int8_t)number(1) / 64);
+    guest_note(&m->mem, KVM_API_EXCHANGE_ADDRESS, PAGE_SIZE);
+    memcpy(page->data + at, &head, sizeof(head));
+    memcpy(page->data + at + sizeof(head), text, size - sizeof(head));
+    page->data_len = at + size;
+    return GO_ON;
+}
+
+/* What only a program that does not use kvm_api.h writes. */
+static int spoil(void)
 {
     struct kvm_api_exchange *page = machine_exchange(m);
     guest_note(&m->mem, KVM_API_EXCHANGE_ADDRESS, PAGE_SIZE);
@@ -262,8 +317,8 @@ static void end(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int (*const ops[])(void) = {host_call, system_call, store, store_words,
-                                       gather};
+    static int (*const ops[])(void) = {host_call, host_call,   system_call, store,
+                                       gather,    store_words, store_field, spoil};
     input = data;
     left = size;
     begin();

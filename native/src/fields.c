@@ -56,9 +56,32 @@ static int well_formed(const char *text, uint32_t len)
     return (int)at;
 }
 
+/* Closes the gaps that removed fields have left. */
+static void compact(struct fields *f)
+{
+    uint32_t count = 0, used = 0;
+    for (uint32_t i = 0; i < f->count; i++) {
+        const struct field e = f->field[i];
+        if (e.len == 0)
+            continue;
+        memmove(f->text + used, f->text + e.at, e.len);
+        f->field[count++] = (struct field){used, e.len, e.colon};
+        used += e.len;
+    }
+    f->count = count;
+    f->used = used;
+}
+
+static int full(const struct fields *f, uint32_t len)
+{
+    return f->count == FIELDS_MAX || len > FIELDS_BYTES - f->used;
+}
+
 static int reserve(struct fields *f, uint32_t len)
 {
-    if (f->count == FIELDS_MAX || len > FIELDS_BYTES - f->used)
+    if (full(f, len))
+        compact(f);
+    if (full(f, len))
         return -ENOSPC;
     if (f->text && f->used + len <= f->capacity)
         return 0;

@@ -2,13 +2,12 @@
 limit and error of it. Storage and shared memory have files of their own."""
 
 import pytest
+from support.clones import FAILED
 
 from skerry.message import Request, Response
 from skerry.native import NativeError, Stream
 
 pytestmark = pytest.mark.core
-
-FAILED = (500, b"500 the program failed\n")  # the host's own answer
 
 ENOSYS = -38
 
@@ -169,7 +168,7 @@ def test_calls_of_start_up_fail_a_request(guest, call, reason):
     ],
 )
 def test_http_calls_fail_the_start(guest, call):
-    with pytest.raises(NativeError, match="start-up: .* outside of a request"):
+    with pytest.raises(NativeError, match=r"start-up: .* outside of a request"):
         guest(f'START {{ {call} }} HANDLE {{ reply("x"); }}')
 
 
@@ -457,7 +456,7 @@ static void on_post(const char *url, const char *arg, const char *type,
 {
     static struct ResponseHeader headers[70];
     static char text[70][32];
-    struct BackendResponseExtra extra = {headers, (uint16_t)atoi(url + 1), true, 1, 2, 3};
+    struct BackendResponseExtra extra = {headers, atoi(url + 1), true, 1, 2, 3};
     for (int i = 0; i < 70; i++) {
         headers[i].field = text[i];
         headers[i].field_len = (size_t)sprintf(text[i], "X-%d: %d", i, i * i);
@@ -571,6 +570,7 @@ def test_an_on_error_that_fails_too_is_a_500(guest, url):
     vm = guest(ON_ERROR)
     answer = vm.get(url)
     assert (answer.status, answer.body) == FAILED
+    assert b"X-" not in answer.head
     assert vm.failure.startswith("illegal instruction"), "the first reason is kept"
     assert vm.text("/good") == "good"
 
@@ -676,6 +676,26 @@ def test_append_adds_set_replaces_and_unset_removes(guest):
     answer = vm.get()
     assert lines(answer.head) == ["X-a: 3", "X-New: 1"]
     assert answer.body == b"15"
+
+
+@pytest.mark.parametrize("length", [10, 4000])
+def test_a_header_may_be_set_again_and_again(guest, length):
+    vm = guest(
+        r"""
+        START {}
+        HANDLE {
+            http_append_str(RESPONSE, "X-First: 1");
+            for (int i = 0; i < 1000; i++) {
+                http_setf(RESPONSE, "X-Set: %0*d", atoi(url + 1), i);
+                http_unset_str(RESPONSE, i % 2 ? "X-Odd" : "X-Even");
+                http_appendf(RESPONSE, i % 2 ? "X-Even: %d" : "X-Odd: %d", i);
+            }
+            reply("x");
+        }
+        """
+    )
+    expected = ["X-First: 1", f"X-Set: {999:0{length}d}", "X-Even: 999"]
+    assert lines(vm.get(f"/{length}").head) == expected
 
 
 def test_both_ways_mixed_keep_the_order(guest):
@@ -791,8 +811,8 @@ def test_headers_of_the_request_change_and_stay_out_of_the_response(guest):
         ]
 
 
-# Every name in the query is looked up with every size of buffer, both ways; what differs
-# is counted. The answer: how often a field was found and how often something differed.
+# Every name in the query is looked up with every size of buffer, both ways. The answer:
+# how often a field was found, and how often the two ways differed.
 FIND_BOTH_WAYS = r"""
 static int found, differ;
 static void compare(const char *key, size_t klen, size_t room, int null)

@@ -14,7 +14,8 @@ MB = 1 << 20
 PAGE = 4096
 FEW = 256  # up to so many written pages are copied back, more are dropped
 RING = 2048  # so many pages fit into the dirty ring
-EXAMPLES = 15
+MOST = 3000
+EXAMPLES = 8
 
 
 def get(url):
@@ -61,48 +62,50 @@ def test_reset_forgets_memory(guest, place):
 
 
 MANY_PAGES = r"""
-static char room[6000][4096] __attribute__((aligned(4096)));
+static char room[3000][4096] __attribute__((aligned(4096)));
 START {}
 HANDLE {
     int pages = atoi(url + 1), dirty = 0;
-    for (int i = 0; i < 6000; i++)
+    for (int i = 0; i < 3000; i++)
         dirty += room[i][0] != 0 || room[i][4095] != 0;
     for (int i = 0; i < pages; i++)
-        room[(i * 7919) % 6000][i % 2 * 4095] = 1;
+        room[(i * 7919) % 3000][i % 2 * 4095] = 1;
     reply("%d", dirty);
 }
 """
 
 
-@pytest.mark.parametrize("pages", [1, FEW - 25, FEW, FEW + 1, RING, RING + 1, 6000])
-def test_reset_forgets_many_pages(guest, pages):
-    vm = guest(MANY_PAGES)
-    for written in (pages, 3, pages, pages, 0):
-        body, differing, put_back, left = serve(vm, f"/{written}")
+def test_reset_forgets_many_pages(guest):
+    """... by whatever way it takes, in whatever order; and its list is complete."""
+    vm = guest(MANY_PAGES, max_memory=20)
+    for pages in (1, 3, FEW - 25, FEW, FEW + 1, 3, RING, RING + 1, 0, MOST, MOST, 3):
+        body, differing, put_back, left = serve(vm, f"/{pages}")
         assert (body, left) == ("0", 0)
-        assert written <= differing <= put_back
+        assert pages <= differing <= put_back
 
 
 def test_reset_puts_back_few_pages_for_a_small_request(guest):
     """... also after a request that has written many."""
-    vm = guest(MANY_PAGES)
-    serve(vm, "/1")
-    small = serve(vm, "/1")[2]
-    serve(vm, "/6000")
-    assert serve(vm, "/1")[2] == small
+    vm = guest(MANY_PAGES, max_memory=20)
+    counts = []
+    for pages in (1, 1, MOST, 1):
+        vm.vm.serve(get(f"/{pages}"))
+        counts.append(vm.vm.reset())
+    assert counts[1] == counts[3] < counts[2]
 
 
 @pytest.mark.parametrize("size", [10, 65536 + 10])
 def test_a_clone_is_put_back_with_its_answer(guest, size):
     """... when nobody has to look at it, and however large the answer."""
     vm = guest(
-        "static char answer[100000], room[6000][4096]; START {}"
+        "static char answer[100000], room[3000][4096]; START {}"
         "HANDLE { for (int i = atoi(url + 1); i >= 0; i--) room[i][9]++;"
         '  answer[0] = room[0][9]; backend_response(200, "a/b", 3, answer, SIZE); }',
         flags=("-static", f"-DSIZE={size}"),
+        max_memory=20,
     )
     with Vm(vm.snapshot, vm.console, 10.0) as clone:
-        for pages in (3, 3, 500, 5000, 3):
+        for pages in (3, 500, MOST - 1, 3):
             assert clone.serve(get(f"/{pages}")).body == b"\1" + bytes(size - 1)
             assert not (clone.rare and clone.discard)
             assert clone.differing_pages() == 0
@@ -125,26 +128,30 @@ HOST_WRITES = {
 }
 
 
-@pytest.mark.parametrize("call", HOST_WRITES)
-def test_reset_forgets_what_the_host_wrote(guest, call):
+def test_reset_forgets_what_the_host_wrote(guest):
+    cases = "".join(
+        f"case {n}: {c}; break;" for n, c in enumerate(HOST_WRITES.values())
+    )
     vm = guest(
-        "#include <sys/mman.h>\n#include <sys/random.h>\n#include <sys/syscall.h>\n"
-        "#include <signal.h>\n#include <time.h>\n#include <unistd.h>\n"
+        "#include <sys/mman.h>\n#include <sys/random.h>\n"
+        "#include <sys/syscall.h>\n#include <signal.h>\n#include <unistd.h>\n"
+        "#include <time.h>\n"
         "#define MAP(n) mmap(0, n, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)\n"
         "static char room[8 * 4096] __attribute__((aligned(4096)));"
         "START { memset(room, 0x11, sizeof room); }"
         "HANDLE { char *p = room + 4096 * 2 + 256;"
-        "(void)(" + HOST_WRITES[call] + ');reply("done"); }'
+        "switch (atoi(url + 1)) {" + cases + '} reply("done"); }',
+        max_memory=8,
     )
-    for _ in range(2):
-        body, differing, put_back, left = serve(vm, "/")
-        assert (body, left) == ("done", 0)
-        assert 0 < differing <= put_back
+    for number, call in enumerate(HOST_WRITES):
+        body, differing, put_back, left = serve(vm, f"/{number}")
+        assert (body, left) == ("done", 0), call
+        assert 0 < differing <= put_back, call
 
 
 # "/AT.SIZE,AT.SIZE,": answers how many bytes there are not 7, then sets them to 8.
 RANDOM_WRITES = r"""
-static unsigned char room[5 << 20];
+static unsigned char room[3 << 20];
 START { memset(room, 7, sizeof room); }
 static int pass(const char *s, int write)
 {
@@ -163,7 +170,7 @@ HANDLE { int changed = pass(url + 1, 0); pass(url + 1, 1); reply("%d", changed);
 """
 
 ranges = st.tuples(
-    st.integers(0, 3 * MB), st.sampled_from([1, 8, PAGE, 10 * PAGE, 300 * PAGE, MB])
+    st.integers(0, MB), st.sampled_from([1, 8, PAGE, 10 * PAGE, 300 * PAGE, 2 * MB])
 )
 
 
@@ -175,12 +182,11 @@ ranges = st.tuples(
 )
 @given(st.data())
 def test_reset_forgets_any_set_of_writes(guest, data):
-    vm = guest(RANDOM_WRITES, max_memory=16)
-    for writes in data.draw(st.lists(st.lists(ranges, max_size=6), max_size=6)):
+    vm = guest(RANDOM_WRITES, max_memory=8)
+    for writes in data.draw(st.lists(st.lists(ranges, max_size=6), max_size=4)):
         url = "/" + "".join(f"{at}.{size}," for at, size in writes)
-        body, differing, put_back, left = serve(vm, url)
-        assert (body, left) == ("0", 0)
-        assert len({at // PAGE for at, _ in writes}) <= differing <= put_back
+        assert vm.text(url) == "0"
+        assert vm.vm.differing_pages() == 0
 
 
 def test_clones_do_not_see_each_other(guest):
@@ -242,13 +248,14 @@ static void on_error(const char *url, const char *arg, const char *why)
 }
 START { set_on_error(on_error); }
 HANDLE {
-    char found[100] = "", host[100] = "";
+    char found[100] = "", host[100] = "", number[100] = "";
     http_find(REQUEST, "Host", 4, host, sizeof host);
     http_find(REQUEST, "X-Secret", 8, found, sizeof found);
+    sys_http_find(REQUEST, "Host", 4, number, sizeof number);
     if (url[1] == 's' || url[1] == 'c') { GATHER }
     if (url[1] == 'c')
         *(volatile int *)0 = 0;
-    reply("%s%s", host, found);
+    reply("%s %s%s", host, number, found);
 }
 """
 
@@ -265,7 +272,7 @@ def test_reset_forgets_header_fields(guest, way, url):
         if url == "/crash":
             assert b"Secret" not in first.head
         after = vm.get("/")
-        assert after.body == b"Host: test" and b"Secret" not in after.head
+        assert after.body == b"Host: test Host: test" and b"Secret" not in after.head
 
 
 @pytest.mark.parametrize("byte", [0x00, 0xFF, 0x20])

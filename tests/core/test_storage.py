@@ -256,7 +256,7 @@ RESULTS = source(
     }
     static char got[(1 << 20) + 8];
     START { for (int i = 0; i < sizeof large; i++) large[i] = 'a' + i % 23; }
-    /* /WAY LENGTH/ROOM: the answer is the call's result and the bytes that it changed. */
+    /* /WAY LENGTH/ROOM. The answer: what the call returned, and how (got) changed. */
     HANDLE {
         const char *room = strchr(url + 1, '/') + 1;
         memset(got, '~', sizeof got);
@@ -472,7 +472,7 @@ def test_a_function_may_go_on_after_its_result_but_not_for_ever(guest):
 
 
 def test_a_caller_does_not_wait_for_storage_beyond_its_own_limit(guest):
-    vm = guest(FAILING, storage=True, storage_time=3, limit=60)
+    vm = guest(FAILING, storage=True, storage_time=1.5, limit=60)
     slow = threading.Thread(target=vm.text, args=("/l",))
     with native.Vm(vm.snapshot, vm.console, 0.2, 0.0, vm.storage) as hasty:
         slow.start()

@@ -1,9 +1,10 @@
 """HTTP as clients speak it, against the running server."""
 
 import hashlib
+from contextlib import ExitStack
 
 import pytest
-from support.client import Raw, ask, connection
+from support.client import Raw, ask, connection, wait_until
 from support.programs import GATE, HELLO, TROUBLE, enter
 
 MB = 1 << 20
@@ -55,6 +56,7 @@ EMPTY = 'START {} HANDLE { backend_response(200, "text/plain", 10, NULL, 0); }'
 PROGRAMS = {
     "hello": HELLO,
     "gate": GATE,
+    "narrow": GATE | {"concurrency": 4},
     "trouble": TROUBLE,
     "small": HELLO | {"max_memory": 16, "max_request_memory": 8},
     "count": {"source": COUNT},
@@ -95,6 +97,30 @@ def test_pipelined_requests_are_answered_in_order(examples):
         )
         bodies = [client.answer().body.decode() for _ in names]
     assert bodies == [f"Hello, {name}!\n" for name in names]
+
+
+def test_requests_that_arrive_together_get_their_own_answers(server):
+    paths = ["/trouble", "/trouble/crash", "/empty", "/trouble/mute", "/none"] * 12
+    paths[7] = "/trouble/loop"
+    expected = {"/trouble": 200, "/empty": 200, "/none": 404}
+    with ExitStack() as held:
+        clients = [held.enter_context(Raw(server.port)) for _ in paths]
+        with server.paused():
+            for client, path in zip(clients, paths, strict=True):
+                client.get(path)
+        statuses = [client.answer().status for client in clients]
+    assert statuses == [expected.get(path, 500) for path in paths]
+
+
+def test_requests_that_arrive_together_see_nothing_of_each_other(examples):
+    paths = [f"/echo/{i}" for i in range(100)]
+    with ExitStack() as held:
+        clients = [held.enter_context(Raw(examples.port)) for _ in paths]
+        with examples.paused():
+            for client, path in zip(clients, paths, strict=True):
+                client.get(path)
+        bodies = [client.answer().body for client in clients]
+    assert bodies == [f"GET {path}\nHost: test\n\n".encode() for path in paths]
 
 
 def test_what_is_pipelined_behind_a_slow_request_waits_for_it(server):
@@ -259,6 +285,30 @@ def test_a_client_that_leaves_while_its_request_runs_disturbs_nobody(server):
         assert server.get("/gate/open").status == 200
         assert server.get("/gate/pass").body == b"through"
         assert server.get("/hello").body == b"Hello World!"
+
+
+def fill(server, clients):
+    """All (clients) are in the gate of narrow at the same time; then it opens."""
+    assert server.get("/narrow/shut").status == 200
+    for client in clients:
+        enter(client, server, "narrow")
+    assert server.get("/narrow/open").status == 200
+    assert {client.answer().body for client in clients} == {b"through"}
+
+
+def test_clients_that_leave_before_their_requests_begin_cost_no_clone(server):
+    with ExitStack() as held:
+        clients = [held.enter_context(Raw(server.port)) for _ in range(3)]
+        fill(server, clients)
+        assert server.get("/narrow/shut").status == 200
+        with server.paused():
+            for client in clients:
+                client.get("/narrow/pass")
+            for client in clients:
+                client.reset()
+        assert server.get("/narrow/open").status == 200
+        wait_until(lambda: server.get("/narrow/inside").body == b"0")
+        fill(server, [held.enter_context(Raw(server.port)) for _ in range(3)])
 
 
 def test_a_client_that_leaves_in_the_middle_of_its_body_disturbs_nobody(server):

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.client import LONG, Raw, ask, connection, crowd
+from support.client import LONG, Raw, ask, connection, crowd, wait_until
 from support.programs import TROUBLE
 from support.server import Server
 
@@ -106,8 +106,7 @@ def mix(server: Server, rounds: int) -> int:
 def settled(server: Server) -> Footprint:
     """The footprint with a clone of each program, and no connection."""
     for path in ("/trouble", "/brief", "/busy"):
-        while server.get(path).status != 200:
-            pass
+        wait_until(lambda path=path: server.get(path).status == 200)
     before, now = None, footprint(server)
     while before != now:
         time.sleep(0.3)

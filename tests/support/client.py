@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
@@ -11,6 +12,13 @@ from http.client import HTTPConnection, parse_headers
 from typing import BinaryIO, Self
 
 LONG = 60.0  # seconds that no healthy step takes, on any machine
+
+
+def wait_until(check: Callable[[], bool]) -> None:
+    """Waits for (check) to be true; not for ever."""
+    end = time.monotonic() + LONG / 4
+    while not check():
+        assert time.monotonic() < end, "waited in vain"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,9 @@ from skerry.message import Request, Response
 # Under an emulated CPU the same promises are kept some fifty times slower.
 EMULATED = "QEMU TCG" in Path("/proc/cpuinfo").read_text()
 
+# Status and body of a request that failed, when no on_error answers.
+FAILED = (500, b"500 the program failed\n")
+
 
 def ask(vm: native.Vm, url: str = "/") -> Response:
     """Serves a GET of (url) with (vm), to its end, and puts it back."""
@@ -23,8 +26,8 @@ def ask(vm: native.Vm, url: str = "/") -> Response:
 def from_threads(
     guest: Guest, threads: int, requests: int, url: str = "/"
 ) -> list[str]:
-    """The bodies of (requests) GETs of (url) from each of (threads), each with a clone of
-    its own, all at the same time. Every one must succeed."""
+    """The bodies of (requests) GETs of (url) from each of (threads), each with its own
+    clone, all at the same time. Every one must succeed."""
 
     def run(vm: native.Vm) -> list[str]:
         bodies = []

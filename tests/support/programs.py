@@ -1,15 +1,16 @@
 """Programs that several tests use, as C behind PRELUDE."""
 
-from support.client import Raw
+from support.client import Raw, wait_until
 from support.server import Server
 
 # A gate in shared memory. /NAME/pass waits until it is open, spinning; /NAME/open and a
-# POST open it, /NAME/shut shuts it; /NAME/count tells how many have begun to wait.
+# POST open it, /NAME/shut shuts it; /NAME/count tells how many have begun to wait, and
+# /NAME/inside how many wait.
 GATE = {
     "shared_memory": 2,
     "source": r"""
 #include <string.h>
-static volatile struct gate { int entered, open; } *gate;
+static volatile struct gate { int entered, left, open; } *gate;
 static void on_post(const char *url, const char *arg, const char *type,
                     const uint8_t *data, size_t len)
 {
@@ -23,6 +24,8 @@ START {
 HANDLE {
     if (strstr(url, "/count"))
         reply("%d", gate->entered);
+    if (strstr(url, "/inside"))
+        reply("%d", gate->entered - gate->left);
     if (strstr(url, "/open") || strstr(url, "/shut")) {
         gate->open = strstr(url, "/open") != NULL;
         reply("done");
@@ -30,6 +33,7 @@ HANDLE {
     __sync_fetch_and_add(&gate->entered, 1);
     while (!gate->open)
         __builtin_ia32_pause();
+    __sync_fetch_and_add(&gate->left, 1);
     reply("through");
 }
 """,
@@ -62,5 +66,4 @@ def enter(client: Raw, server: Server, name: str = "gate") -> None:
     """Sends a request of (client) into the gate (name), and waits until it is there."""
     before = int(server.get(f"/{name}/count").body)
     client.get(f"/{name}/pass")
-    while int(server.get(f"/{name}/count").body) == before:
-        pass
+    wait_until(lambda: int(server.get(f"/{name}/count").body) > before)

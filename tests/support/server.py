@@ -1,13 +1,15 @@
 """The product as its users run it: skerry serve in a process of its own."""
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -99,6 +101,16 @@ class Server:
         """One request on a connection of its own."""
         with connection(self.port) as made:
             return ask(made, method, path, body, headers)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stands still inside: what is sent meanwhile, it meets all at once."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def stop(self, with_signal: int = signal.SIGTERM) -> int:
         """Ends it, and returns its exit status. May be called again."""

@@ -174,8 +174,8 @@ class HttpProtocol(asyncio.Protocol):
             return
         request, connection = self._pending
         self._pending = None
-        if self._deaf:
-            return
+        if self._deaf and type(response) is Response:
+            return  # an awaitable has to run all the same: it holds a machine
         self._take(request, response, connection)
         if self._queue or self._held or self._eof or self._owes_continue:
             self._go_on()
