@@ -148,12 +148,14 @@ class Program:
         else:
             self._finish(vm)
 
-    def answer_now(self, request: Request) -> Response:
-        """Serves (request) on this thread, however long it takes."""
+    def answer_now(self, request: Request) -> tuple[Response, bool]:
+        """Serves (request) on this thread, however long it takes. Also tells if it
+        failed, whatever on_error has answered."""
         vm = self.pool.make()
         response = vm.serve(request) or vm.resume()
+        failed = bool(vm.rare) and vm.failed
         self._finish(vm)
-        return response
+        return response, failed
 
     async def _answer_later(self, request: Request) -> Response:
         vm = await self.pool.take(self.config.max_request_time)

@@ -96,6 +96,8 @@ TEST(headers_and_segments_that_lie_outside_the_file_are_refused)
     REFUSES(t.header.e_phnum = 500, "truncated: program headers");
     REFUSES(t.segment.p_offset = sizeof(t) + 1, "ends behind the file");
     REFUSES(t.segment.p_offset = UINT64_MAX, "ends behind the file");
+    REFUSES(t.segment.p_offset = 8;
+            t.segment.p_filesz = t.segment.p_memsz = -8UL, "ends behind the file");
     REFUSES(t.segment.p_filesz++; t.segment.p_memsz++, "ends behind the file");
     REFUSES(t.segment.p_filesz = t.segment.p_memsz = UINT64_MAX, "behind the file");
 }

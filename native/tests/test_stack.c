@@ -115,6 +115,7 @@ TEST(too_many_or_too_long_arguments_are_refused)
     CHECK_EQ(build(many, 1025, NULL, 0), -E2BIG);
     CHECK_EQ(build(many, 1000, many, 25), -E2BIG);
     CHECK_EQ(build(many, UINT32_MAX, many, 1), -E2BIG);
+    CHECK_EQ(build(many, 1, many, UINT32_MAX), -E2BIG);
     CHECK_EQ(build(one, 1, NULL, 0), -E2BIG);
     CHECK_EQ(build(strings, 1, one, 1), -E2BIG);
     bare_close(&b);

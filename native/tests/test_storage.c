@@ -1,7 +1,9 @@
 /* The lock of storage: whoever holds it may die. */
 #include "../src/storage.c"
 
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "check.h"
@@ -23,13 +25,22 @@ static void end(void)
     munmap(control, page_up(sizeof(*control)));
 }
 
+/* A child that does not outlive a test that hangs. */
+static pid_t fork_child(void)
+{
+    pid_t child = fork();
+    if (child == 0)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return child;
+}
+
 /* Another process takes the lock, and waits on (gate) before it ends, holding it. */
 static pid_t holder(int gate)
 {
     int taken[2];
     char byte;
     CHECK_EQ(pipe(taken), 0);
-    pid_t child = fork();
+    pid_t child = fork_child();
     if (child == 0) {
         pthread_mutex_lock(&control->lock);
         byte = write(taken[1], "", 1) == 1;
@@ -60,7 +71,7 @@ TEST(an_owner_that_dies_while_another_waits_lets_him_in)
     begin();
     CHECK_EQ(pipe(gate), 0);
     pid_t child = holder(gate[0]);
-    pid_t killer = fork();
+    pid_t killer = fork_child();
     if (killer == 0) {
         usleep(20000);
         _exit(write(gate[1], "", 1) == 1 ? 0 : 1);

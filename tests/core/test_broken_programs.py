@@ -60,6 +60,13 @@ def test_the_program_that_the_others_are_made_from_works():
         assert vm.get().status == 200, vm.failure
 
 
+def test_segments_that_share_a_page_have_the_rights_of_both():
+    data = segment(vaddr=BASE + 2048, flags=6, filesz=8, memsz=8)
+    elf = header(phnum=2, phoff=len(PROGRAM)) + PROGRAM[64:] + segment() + data
+    with Guest(elf, max_memory=8) as vm:
+        assert vm.get().status == 200, vm.failure
+
+
 @contextmanager
 def leaving_nothing():
     """Fails if what is done leaves a descriptor or a piece of a machine behind."""

@@ -140,7 +140,7 @@ HANDLE { reply("x"); }
 def test_what_is_not_the_programs_code_is_no_callback(guest, how, place):
     environment = (how, "PLACE=" + NOT_FUNCTIONS[place])
     with pytest.raises(NativeError, match="not a function of the program"):
-        guest(REGISTER_A_PLACE, storage=True, environment=environment)
+        guest(REGISTER_A_PLACE, storage="ALLOW" in how, environment=environment)
 
 
 @pytest.mark.parametrize(
@@ -211,23 +211,19 @@ def test_post_gets_url_type_and_the_whole_body(guest):
         static void on_post(const char *url, const char *arg, const char *type,
                             const uint8_t *data, size_t len)
         {
-            unsigned long sum = 0;
+            unsigned long sum[2] = {0, 0};
             for (size_t i = 0; i < len; i++)
-                sum = sum * 31 + data[i];
-            reply("%s [%s] [%s] %zu %lu", url, arg, type, len, sum);
+                sum[i % 2] += data[i];
+            reply("%s [%s] [%s] %zu %lu %lu", url, arg, type, len, sum[0], sum[1]);
         }
         START { set_backend_post(on_post); }
         HANDLE { reply("get"); }
         """
     )
     for body in (b"x", b"\0\xff\r\n" * 1000, b"long" * 250_000):
-        total = 0
-        for byte in body:
-            total = (total * 31 + byte) % 2**64
-        assert do(vm, "/p?q", body) == (
-            200,
-            f"/p?q [] [text/plain] {len(body)} {total}".encode(),
-        )
+        sums = f"{sum(body[::2])} {sum(body[1::2])}"
+        told = f"/p?q [] [text/plain] {len(body)} {sums}"
+        assert do(vm, "/p?q", body) == (200, told.encode())
 
 
 def test_a_body_up_to_the_inbox_is_taken_and_a_larger_one_fails(guest):
@@ -254,15 +250,16 @@ STACK = r"""
 static int aligned(const void *frame) { return (uintptr_t)frame %% 16 == 0; }
 __attribute__((noinline)) static void use_stack(void)
 {
-    volatile char room[2 << 20];
+    volatile char room[1 << 20];
     for (size_t i = 0; i < sizeof room; i += 64)
         room[i] = 1;
 }
-/* Bytes that are not 0 in 2 MB of stack, below what the callback itself uses. */
+/* Words that are not 0 in 1 MB of stack, below what the callback itself uses. */
 __attribute__((noinline)) static size_t used(const char *here)
 {
     size_t found = 0;
-    for (const volatile char *at = here - 8192; at > here - (2 << 20); at--)
+    const volatile long *end = (void *)(here - 8192);
+    for (const volatile long *at = end - (1 << 17); at < end; at++)
         found += *at != 0;
     return found;
 }
@@ -282,7 +279,7 @@ HANDLE { CHECK; }
 @pytest.mark.parametrize("registered", ["", POST, REQUEST])
 def test_a_callback_begins_on_an_aligned_stack_of_zeros(guest, registered):
     vm = guest(STACK.replace("%s", registered).replace("%%", "%"))
-    for url in ("/", "/1", "/12", "/123", "/" + "4" * 1000):
+    for url in ("/", "/1", "/" + "4" * 1000):
         for body in (b"", b"b"):
             request = Request(b"PUT", url.encode(), b"", b"A: b\r\n", b"t", body)
             assert vm.request(request).body == b"1 0"

@@ -1,5 +1,6 @@
 """Ordinary programs work: C and C++, glibc and musl, static and static-PIE."""
 
+import struct
 import time
 from pathlib import Path
 
@@ -276,6 +277,31 @@ int main(int argc, char **argv)
     wait_for_requests();
 }
 """
+
+
+BARE = r"""
+#include "kvm_api.h"
+uint64_t found[3];
+__attribute__((used)) static void on_get(const char *url, const char *arg)
+{
+    backend_response(200, "text/plain", 10, found, sizeof found);
+}
+__attribute__((used)) static void begin(void)
+{
+    set_backend_get(on_get);
+    wait_for_requests();
+}
+__asm__(".globl _start\n_start:\n"
+        "mov %rsp, found(%rip)\n mov %rdx, 8+found(%rip)\n"
+        "pushfq\n popq 16+found(%rip)\n call begin\n");
+"""
+
+
+def test_a_program_starts_as_the_abi_says(guest):
+    """psABI 3.4.1: an aligned stack, nothing to call at the end, plain flags."""
+    vm = guest(BARE, whole=True, flags=("-static", "-nostartfiles"))
+    stack, at_exit, flags = struct.unpack("3Q", vm.get().body)
+    assert (stack % 16, at_exit, flags & ~0x202) == (0, 0, 0)
 
 
 def test_programs_get_configured_arguments(guest):

@@ -192,6 +192,9 @@ static void memory(void)
     TRY(munmap, m + PAGE, PAGE);
     TRY(munmap, m + PAGE, PAGE);
     IS(m[2 * PAGE]);
+    other = fresh();
+    TRY(munmap, other, 4 * PAGE);
+    IS(zeros(map(4 * PAGE), 4 * PAGE));
     IS(mmap(m + PAGE, PAGE, 3, ANON | MAP_FIXED_NOREPLACE, -1, 0) == m + PAGE);
     IS(zeros(m + PAGE, PAGE));
     m = fresh();

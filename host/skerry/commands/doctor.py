@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import resource
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,10 +76,15 @@ def look_at_pages() -> Finding:
 
 
 def look_at_files() -> Finding:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    found = f"{soft} of at most {hard}"
+    soft, hard = (
+        sys.maxsize if each == resource.RLIM_INFINITY else each
+        for each in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
+    if soft == sys.maxsize:
+        return Finding("open files", "no limit")
+    most = "any number" if hard == sys.maxsize else hard
     advice = "" if soft >= _ENOUGH_FILES else f"ulimit -n {min(hard, 65536)}"
-    return Finding("open files", found, advice)
+    return Finding("open files", f"{soft} of at most {most}", advice)
 
 
 def examine() -> tuple[bool, list[Finding]]:

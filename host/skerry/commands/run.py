@@ -56,7 +56,9 @@ def make_request(arguments: argparse.Namespace) -> Request:
     url: str = arguments.url
     if not re.fullmatch(r"/[!-~]*", url):
         raise SkerryError(f"--url: expected a path such as /x?y=1, found {url!r}")
-    method = arguments.method or ("POST" if arguments.data is not None else "GET")
+    method: str | None = arguments.method
+    if method is None:
+        method = "GET" if arguments.data is None else "POST"
     if not re.fullmatch(r"[A-Z]+", method):
         raise SkerryError(f"--method: expected one such as GET, found {method!r}")
     kind = b"application/x-www-form-urlencoded" if body else b""
@@ -64,6 +66,13 @@ def make_request(arguments: argparse.Namespace) -> Request:
     if body:
         headers += b"Content-Type: %b\r\nContent-Length: %d\r\n" % (kind, len(body))
     return Request(method.encode(), url.encode(), b"localhost", headers, kind, body)
+
+
+def check_size(request: Request, limit: int) -> None:
+    """Raises SkerryError if the body has more than (limit) bytes."""
+    size = len(request.body)
+    if size > limit:
+        raise SkerryError(f"--data: expected at most {limit} bytes, found {size}")
 
 
 def show(response: Response) -> None:
@@ -77,8 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
     request = make_request(arguments)
     program = Program(configure(arguments.program), Log(sys.stderr))
     try:
-        response = program.answer_now(request)
+        check_size(request, program.body_limit)
+        response, failed = program.answer_now(request)
     finally:
         program.close()
     show(response)
-    return 1 if response.status == 500 else 0
+    return 1 if failed else 0

@@ -1,6 +1,7 @@
 """skerry serve: programs from a file answer HTTP."""
 
 import argparse
+import re
 from pathlib import Path
 
 import uvloop
@@ -10,6 +11,7 @@ from skerry.config import load
 from skerry.log import Log
 
 _DEFAULT = "127.0.0.1:8080"
+_ADDRESS = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]*):([0-9]{1,5})")
 
 
 def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -32,13 +34,13 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 
 def address(text: str) -> tuple[str, int]:
-    """HOST:PORT as a pair; the host may stand in brackets."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
+    """HOST:PORT as a pair; an IPv6 address stands in brackets."""
+    found = _ADDRESS.fullmatch(text)
+    if found is None or int(found[2]) > 65535:
         raise argparse.ArgumentTypeError(
             f"expected HOST:PORT such as {_DEFAULT}, found {text!r}"
         )
-    return host.strip("[]") or "0.0.0.0", int(port)
+    return found[1].strip("[]") or "0.0.0.0", int(found[2])
 
 
 def run(arguments: argparse.Namespace) -> int:

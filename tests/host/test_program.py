@@ -1,0 +1,267 @@
+"""A configured program, started: real guests behind a program's own interface."""
+
+import asyncio
+import dataclasses
+import gc
+import io
+import os
+from pathlib import Path
+
+import pytest
+from support.guests import PRELUDE, compile_guest
+from support.programs import GATE, HELLO, TROUBLE
+
+from skerry.config import defaults
+from skerry.errors import ProgramError
+from skerry.log import Log
+from skerry.message import Request
+from skerry.native import BATCH
+from skerry.program import Program, arguments, environment
+
+LONG = 60.0
+FAILED = (500, b"500 the program failed\n")
+
+
+class Client:
+    """Sends one request to a program, as a connection of the server does."""
+
+    def __init__(self, program, target="/", body=b""):
+        self._answer = asyncio.get_running_loop().create_future()
+        kind = b"text/plain" if body else b""
+        method = b"POST" if body else b"GET"
+        request = Request(method, target.encode(), b"", b"Host: a\r\n", kind, body)
+        request.client = self
+        response = program.answer(request)
+        if response is not None:
+            self.on_response(response)
+
+    def on_response(self, response):
+        self._answer.set_result(response)
+
+    async def answer(self):
+        """(status, body)"""
+        async with asyncio.timeout(LONG):
+            response = await self._answer
+            if hasattr(response, "__await__"):
+                response = await response
+        return response.status, response.body
+
+
+def configured(name, source, **keys):
+    path = compile_guest(PRELUDE + source)
+    return dataclasses.replace(defaults(name, path), **keys)
+
+
+@pytest.fixture
+def start():
+    """start(keys of a program, more of them): it, started; its log is in .said."""
+    started = []
+
+    def make(keys, **more):
+        out = io.StringIO()
+        program = Program(configured("test", **keys | more), Log(out))
+        program.said = out.getvalue
+        started.append(program)
+        return program
+
+    yield make
+    for each in started:
+        each.close()
+
+
+def told(program, *stories):
+    """What (stories), async functions of the program, return; all at the same time."""
+
+    async def tell():
+        return await asyncio.gather(*(story(program) for story in stories))
+
+    return asyncio.run(tell())
+
+
+def get(target):
+    """A story: one GET."""
+
+    async def story(program):
+        return await Client(program, target).answer()
+
+    return story
+
+
+@pytest.fixture
+def config():
+    return dataclasses.replace(defaults("name", Path("/file")), group="team")
+
+
+def test_arguments_are_the_name_a_state_file_and_the_kind(config):
+    assert arguments(config, "storage") == ["name", "state", "storage"]
+
+
+def test_arguments_that_are_configured_replace_all_but_the_name(config):
+    for given in ((), ("a", "b c")):
+        changed = dataclasses.replace(config, main_arguments=given)
+        assert arguments(changed, "request") == ["name", *given]
+
+
+def test_the_environment_is_ours_then_what_is_configured(config):
+    changed = dataclasses.replace(config, environment=("A=1", "USER=me"))
+    assert environment(changed, "request") == [
+        "KVM_NAME=name",
+        "KVM_GROUP=team",
+        "KVM_TYPE=request",
+        "KVM_STATE=state",
+        "KVM_DEBUG=0",
+        "LC_ALL=C",
+        "USER=root",
+        "A=1",
+        "USER=me",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "step", "reason"),
+    [
+        (None, "read", "No such file or directory"),
+        (b"", "load", ""),
+        (b"#!/bin/sh\n", "load", "not an ELF file"),
+    ],
+)
+def test_a_file_that_is_no_program_is_an_error_with_step_and_reason(
+    tmp_path, content, step, reason
+):
+    path = tmp_path / "program"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ProgramError) as error:
+        Program(defaults("test", path), Log(io.StringIO()))
+    assert (error.value.name, error.value.step) == ("test", step)
+    assert reason in error.value.reason
+
+
+def test_a_program_that_does_not_start_has_printed_and_leaves_nothing(start):
+    source = """
+    #include <stdlib.h>
+    START { puts("my last words"); fflush(stdout); abort(); } HANDLE {}
+    """
+
+    def fail():
+        out = io.StringIO()
+        keys = {"storage": True, "shared_memory": 2}
+        with pytest.raises(ProgramError) as error:
+            Program(configured("test", source, **keys), Log(out))
+        assert error.value.step == "start-up"
+        assert ">>> [test] my last words\n" in out.getvalue()
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    first = fail()
+    assert [fail() for _ in range(3)] == [first] * 3
+
+
+def test_starting_takes_time_which_is_told(start):
+    assert 0 < start(HELLO).ready_ms < LONG * 1000
+
+
+def test_a_request_is_answered(start):
+    assert told(start(HELLO), get("/")) == [(200, b"Hello World!")]
+
+
+def test_requests_of_one_moment_get_their_own_answers_in_batches(start):
+    program = start({"source": 'START {} HANDLE { reply("%s", url); }'})
+    targets = [f"/{i}" for i in range(3 * BATCH + 1)]
+    answers = told(program, *map(get, targets))
+    assert answers == [(200, target.encode()) for target in targets]
+
+
+def test_a_failed_request_in_a_batch_fails_alone_and_is_logged(start):
+    program = start(TROUBLE)
+    targets = ["/", "/crash", "/", "/mute", "/loop", "/"] * 2
+    answers = told(program, *map(get, targets))
+    assert answers == [(200, b"fine") if t == "/" else FAILED for t in targets]
+    said = program.said()
+    for reason in ("page fault reading 0x0", "without a response", "time limit"):
+        assert len([s for s in said.splitlines() if reason in s]) == 2
+    assert all(line.startswith("[test] request failed: ") for line in said.splitlines())
+
+
+def test_slow_requests_run_next_to_each_other_and_to_quick_ones(start):
+    async def story(program):
+        slow = [Client(program, "/pass") for _ in range(3)]
+        while await Client(program, "/inside").answer() != (200, b"3"):
+            await asyncio.sleep(0)
+        assert await Client(program, "/open").answer() == (200, b"done")
+        return [await each.answer() for each in slow]
+
+    program = start(GATE, concurrency=4)
+    assert told(program, story) == [[(200, b"through")] * 3]
+
+
+def test_a_request_beyond_the_concurrency_that_waits_in_vain_is_a_503(start):
+    async def story(program):
+        clients = [Client(program, "/loop") for _ in range(4)]
+        return [await each.answer() for each in clients]
+
+    program = start(TROUBLE, concurrency=1, max_request_time=0.5)
+    (answers,) = told(program, story)
+    assert {status for status, _ in answers} == {500, 503}
+    assert told(program, get("/")) == [(200, b"fine")]
+
+
+def test_a_body_that_does_not_fit_is_a_413_before_anything_runs(start):
+    async def story(program):
+        size = program.body_limit
+        answers = [await Client(program, "/", bytes(size)).answer()]
+        return [*answers, await Client(program, "/", bytes(size + 1)).answer()]
+
+    program = start(HELLO, max_memory=16, max_request_memory=16)
+    ((fits, refused),) = told(program, story)
+    assert fits == (200, b"Hello World!")
+    assert refused == (413, b"413 the body is too large for this program\n")
+    assert program.said() == ""
+
+
+PRINTS = """
+START { puts("up"); fflush(stdout); }
+HANDLE { puts("out"); fflush(stdout); sys_log("log", 3); *(volatile int *)0; }
+"""
+
+
+def test_what_a_program_prints_is_logged_in_order(start):
+    program = start({"source": PRINTS})
+    told(program, get("/"))
+    lines = program.said().splitlines()
+    assert lines[:3] == [">>> [test] up", ">>> [test] out", ">>> [test] log"]
+    assert lines[3].startswith("[test] request failed: page fault")
+
+
+def test_a_program_that_may_not_print_may_still_log(start):
+    program = start({"source": PRINTS}, stdout=False)
+    told(program, get("/"))
+    lines = program.said().splitlines()
+    assert lines[0] == ">>> [test] log"
+    assert lines[1].startswith("[test] request failed: page fault")
+
+
+def test_one_request_can_be_answered_on_the_spot(start):
+    program = start(TROUBLE)
+    for target, failed in (("/", False), ("/loop", True), ("/crash", True)):
+        request = Request(b"GET", target.encode(), b"", b"Host: a\r\n")
+        response, has_failed = program.answer_now(request)
+        assert has_failed == failed
+        assert (response.status, response.body) == (
+            FAILED if failed else (200, b"fine")
+        )
+
+
+def test_closing_gives_everything_back(start):
+    def use():
+        program = Program(
+            configured("test", **TROUBLE, storage=True, shared_memory=2),
+            Log(io.StringIO()),
+        )
+        told(program, *map(get, ["/", "/crash", "/loop", "/"]))
+        program.close()
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    first = use()
+    assert [use() for _ in range(3)] == [first] * 3
