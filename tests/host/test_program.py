@@ -36,7 +36,8 @@ class Client:
             self.on_response(response)
 
     def on_response(self, response):
-        self._answer.set_result(response)
+        later = hasattr(response, "__await__")
+        self._answer.set_result(asyncio.ensure_future(response) if later else response)
 
     async def answer(self):
         """(status, body)"""
