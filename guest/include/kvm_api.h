@@ -191,8 +191,9 @@ struct curl_options {
  *
  * One page that program and host share, at a fixed address. It is what makes a request
  * cost one exit: the host fills the head before every request; the program gathers
- * header operations (in storage: its result) in data[], and the host takes them with the
- * next call about headers, with the response, or when the storage function returns. */
+ * header operations (in storage: its result) in data[], and the host takes them with
+ * the next call about headers, with the response, or when the storage function returns.
+ */
 
 #define KVM_API_EXCHANGE_ADDRESS 0x100000UL
 #define KVM_API_EXCHANGE_MAGIC 0x79726b73u /* "skry" */

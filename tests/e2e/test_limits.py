@@ -73,8 +73,6 @@ PROGRAMS = {
     "single": TROUBLE | {"concurrency": 1},
     "sorry": {"source": SORRY, "max_request_time": 0.2},
     "pairs": {"source": PAIRS, "shared_memory": 2, "concurrency": 2},
-    "holder1": HOLDER,
-    "holder2": HOLDER,
     "impatient": HOLDER | {"max_storage_time": 1},
 }
 
@@ -120,19 +118,6 @@ def test_a_request_that_gets_no_clone_in_time_is_a_503(server):
     assert all(answer.headers["Retry-After"] == "1" for answer in busy)
     assert all(b"busy" in answer.body for answer in busy)
     assert server.get("/single").body == b"fine"
-
-
-@pytest.mark.parametrize("holders", [1, 2])
-def test_a_storage_function_that_takes_long_holds_up_no_other_program(server, holders):
-    name = f"/holder{holders}"
-    with ExitStack() as held:
-        clients = [held.enter_context(Raw(server.port)) for _ in range(holders)]
-        for client in clients:
-            client.get(f"{name}/hold")
-        assert server.get("/hello").body == b"Hello World!"
-        assert all(client.is_silent() for client in clients)
-        assert server.get(f"{name}/open").body == b"ok"
-        assert [client.answer().body for client in clients] == [b"0"] * holders
 
 
 def test_a_storage_function_that_loops_fails_alone_and_storage_goes_on(server):

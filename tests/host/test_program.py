@@ -14,7 +14,7 @@ from support.programs import GATE, HELLO, TROUBLE
 from skerry.config import defaults
 from skerry.errors import ProgramError
 from skerry.log import Log
-from skerry.message import Request
+from skerry.message import Request, Response
 from skerry.native import BATCH
 from skerry.program import Program, arguments, environment
 
@@ -187,8 +187,9 @@ def test_a_failed_request_in_a_batch_fails_alone_and_is_logged(start):
 def test_slow_requests_run_next_to_each_other_and_to_quick_ones(start):
     async def story(program):
         slow = [Client(program, "/pass") for _ in range(3)]
-        while await Client(program, "/inside").answer() != (200, b"3"):
-            await asyncio.sleep(0)
+        async with asyncio.timeout(LONG):
+            while await Client(program, "/inside").answer() != (200, b"3"):
+                pass
         assert await Client(program, "/open").answer() == (200, b"done")
         return [await each.answer() for each in slow]
 

@@ -16,8 +16,8 @@ INCLUDE = ROOT / "guest" / "include"
 CACHE = ROOT / "build" / "guests"
 MB = 1 << 20
 
-# What most test programs need: HANDLE { ... } is the body of on_get, START { ... } runs in
-# main before the wait, and reply("format", ...) answers 200.
+# What most test programs need: HANDLE { ... } is the body of on_get, START { ... } runs
+# in main before the wait, and reply("format", ...) answers 200.
 PRELUDE = r"""
 #include "kvm_api.h"
 #define reply(...) do { char text_[4096]; \
