@@ -2,7 +2,6 @@
 
 from contextlib import ExitStack
 
-import pytest
 from support.client import Raw
 from support.programs import HELLO, TROUBLE
 

@@ -14,7 +14,7 @@ from support.programs import GATE, HELLO, TROUBLE
 from skerry.config import defaults
 from skerry.errors import ProgramError
 from skerry.log import Log
-from skerry.message import Request, Response
+from skerry.message import Request
 from skerry.native import BATCH
 from skerry.program import Program, arguments, environment
 
