@@ -83,7 +83,7 @@ long call_meminfo(struct host_call *c)
 {
     struct machine *m = c->m;
     dirty_collect(&m->dirty);
-    uint64_t now = (uint64_t)m->dirty.count * PAGE_SIZE;
+    uint64_t now = dirty_charge(&m->dirty);
     if (now > m->reqmem_upper)
         m->reqmem_upper = now;
     struct meminfo info = {.max_memory = m->facts->max_memory,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kvm.h"
+#include "layout.h"
 
 #define FIRST_CAPACITY 512
 
@@ -71,5 +72,10 @@ void dirty_forget(struct dirty *d)
 {
     for (uint32_t i = 0; i < d->count; i++)
         d->seen[d->pages[i] / 64] = 0;
-    d->count = 0;
+    d->count = d->kept = 0;
+}
+
+uint64_t dirty_charge(const struct dirty *d)
+{
+    return (uint64_t)(d->count - d->kept) << PAGE_SHIFT;
 }

@@ -14,6 +14,7 @@
 struct dirty {
     uint32_t *pages; /* page numbers, each once */
     uint32_t count, capacity;
+    uint32_t kept;  /* of these, the first are from requests before this one */
     uint64_t *seen; /* one bit a page of slot 0 */
     uint32_t page_total;
     struct kvm_dirty_gfn *ring; /* of the vCPU, or NULL */
@@ -30,6 +31,10 @@ void dirty_note(struct dirty *d, uint32_t page);
 
 /* Takes what the ring has reported into the list. */
 void dirty_collect(struct dirty *d);
+
+/* Bytes of the pages that this request was the first to write. Those on the list before
+ * are not known to be written again, and not charged. */
+uint64_t dirty_charge(const struct dirty *d);
 
 /* Empties the list. The caller has made KVM report all pages anew. */
 void dirty_forget(struct dirty *d);

@@ -94,7 +94,7 @@ static int on_ring_full(struct machine *m)
     dirty_collect(&m->dirty);
     if (m->dirty.failed || vm_rearm_dirty(&m->vm) < 0)
         return fail(m, "out of memory for the dirty list");
-    if ((uint64_t)m->dirty.count * PAGE_SIZE > m->facts->max_request_memory) {
+    if (dirty_charge(&m->dirty) > m->facts->max_request_memory) {
         machine_fail(m, "wrote more than max_request_memory (%lu MB)",
                      (unsigned long)(m->facts->max_request_memory >> 20));
         return STOP_FAILED;

@@ -45,11 +45,12 @@ void skerry_vm_close(struct skerry_vm *vm)
     free(vm);
 }
 
-/* The response is complete: also memory is looked at. */
+/* The response is complete: also memory is looked at. What on_error answers counts,
+ * though the request before it has written too much. */
 static enum stop check_answer(struct machine *m)
 {
     dirty_collect(&m->dirty);
-    if ((uint64_t)m->dirty.count * PAGE_SIZE <= m->facts->max_request_memory)
+    if (dirty_charge(&m->dirty) <= m->facts->max_request_memory)
         return STOP_ANSWERED;
     machine_fail(m, "wrote more than max_request_memory (%lu MB)",
                  (unsigned long)(m->facts->max_request_memory >> 20));
@@ -70,7 +71,7 @@ static enum stop run_callback(struct skerry_vm *vm, uint64_t pause)
     }
     if (stop == STOP_RETURNED)
         machine_fail(m, "the callback returned without a response");
-    return stop == STOP_ANSWERED ? check_answer(m) : stop;
+    return stop == STOP_ANSWERED && !vm->failed ? check_answer(m) : stop;
 }
 
 /* The request has failed: on_error may answer, in the same clone. Returns 0 if there is

@@ -190,6 +190,7 @@ int machine_reset(struct machine *m, const struct skerry_snapshot *s)
     reset_exchange(&m->exchange);
     if (m->dirty.count <= KEEP_PAGES) {
         copy_pages(m, s->frozen);
+        m->dirty.kept = m->dirty.count;
         return pages;
     }
     int ret = drop_pages(m);

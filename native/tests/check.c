@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 
 static struct check_test *first, **last = &first;
 static jmp_buf back;
+static const char *running;
 
 void check_add(struct check_test *test)
 {
@@ -28,12 +30,20 @@ void check_fail(const char *file, int line, const char *fmt, ...)
     longjmp(back, 1);
 }
 
+static void on_alarm(int signal)
+{
+    (void)signal;
+    dprintf(STDERR_FILENO, "HANGS %s\n", running);
+    _exit(1);
+}
+
 static int passes(const struct check_test *test)
 {
     if (setjmp(back)) {
         fprintf(stderr, "FAILED %s\n", test->name);
         return 0;
     }
+    running = test->name;
     alarm(SECONDS_MOST);
     test->run();
     return 1;
@@ -42,6 +52,7 @@ static int passes(const struct check_test *test)
 int main(int argc, char **argv)
 {
     int passed = 0, failed = 0;
+    signal(SIGALRM, on_alarm);
     for (const struct check_test *test = first; test; test = test->next)
         if (argc < 2 || strstr(test->name, argv[1]))
             passes(test) ? passed++ : failed++;

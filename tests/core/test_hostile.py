@@ -186,7 +186,7 @@ INSTRUCTIONS = {
         "push $0; ldmxcsr (%rsp); pop %rax; xorps %xmm0, %xmm0; divss %xmm0, %xmm0",
         "SIMD floating-point error",
     ),
-    "bad mxcsr": ("push $-1; ldmxcsr (%rsp)", REFUSED),
+    "bad mxcsr": ("push $-1; ldmxcsr (%rsp); pop %rax", REFUSED),
     "bad xrstor": (
         "sub $16384, %rsp; and $-64, %rsp; movl $-1, 520(%rsp);"
         "mov $-1, %eax; mov $-1, %edx; xrstor (%rsp)",
@@ -231,6 +231,16 @@ INSTRUCTIONS = {
     ),
 }
 
+# What QEMU's emulation does not check, unlike all processors.
+UNCHECKED = [
+    "wrfsbase non-canonical",
+    "alignment",
+    "SSE",
+    "bad mxcsr",
+    "iret to ring 0",
+]
+UNCHECKED = UNCHECKED if EMULATED else []
+
 DEEDS = (
     "DEEDS\n"
     + "".join(
@@ -256,7 +266,8 @@ DEEDS = (
 @pytest.mark.parametrize("name", INSTRUCTIONS)
 def test_an_instruction_harms_nobody_else(programs, name):
     number = list(INSTRUCTIONS).index(name)
-    assert_survives(programs(DEEDS), f"/{number}", INSTRUCTIONS[name][1])
+    reason = "" if name in UNCHECKED else INSTRUCTIONS[name][1]
+    assert_survives(programs(DEEDS), f"/{number}", reason)
 
 
 INTERRUPTS = r"""
@@ -441,7 +452,9 @@ def test_a_selector_gives_no_more_than_ring_3(programs, how):
 @pytest.mark.parametrize("selector", [0x08, 0x10, 0xFFF8])
 def test_ring_0_selectors_are_refused(programs, how, selector):
     for guest in programs(SELECTORS):
-        assert_fails(guest, f"/{how}/{selector:#x}", f"{GP}|segment not present")
+        assert_fails(
+            guest, f"/{how}/{selector:#x}", f"{GP}|segment not present|{FAULT}"
+        )
         assert_hello(guest)
 
 

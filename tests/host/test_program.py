@@ -173,6 +173,27 @@ def test_requests_of_one_moment_get_their_own_answers_in_batches(start):
     assert answers == [(200, target.encode()) for target in targets]
 
 
+ORDER = r"""
+#include <string.h>
+static int *next;
+static char big[100000];
+START { next = SHM_ALLOC_TYPE(int); }
+HANDLE {
+    if (strstr(url, "/big"))
+        backend_response(200, "text/plain", 10, big, sizeof big);
+    reply("%d", (*next)++);
+}
+"""
+
+
+def test_requests_have_their_turn_in_the_order_in_which_they_came(start):
+    """A large answer ends a batch: what is left of it goes before what came later."""
+    program = start({"source": ORDER, "shared_memory": 2, "concurrency": 1})
+    answers = told(program, get("/big"), *[get("/")] * 2 * BATCH)
+    order = [int(body) for _, body in answers[1:]]
+    assert order == list(range(2 * BATCH))
+
+
 def test_a_failed_request_in_a_batch_fails_alone_and_is_logged(start):
     program = start(TROUBLE)
     targets = ["/", "/crash", "/", "/mute", "/loop", "/"] * 2

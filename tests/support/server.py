@@ -19,6 +19,7 @@ from support.guests import PRELUDE, ROOT, compile_guest
 SKERRY = str(Path(sys.executable).with_name("skerry"))
 EXAMPLES = ROOT / "guest" / "examples" / "examples.json"
 LISTENING = re.compile(r"^listening on 127\.0\.0\.1:(\d+)$", re.M)
+BUFFERED = {"PYTHONUNBUFFERED": ""}  # as users have it
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 
 
@@ -59,7 +60,7 @@ class Server:
             text=True,
             encoding="utf-8",
             errors="replace",
-            env=env,
+            env=dict(env or os.environ) | BUFFERED,
         )
         self.pid = self.process.pid
         self._reader = threading.Thread(target=self._read, daemon=True)
