@@ -9,7 +9,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 project=$(cd "$here/../.." && pwd)
 kit=$project/build/hardware/kit
-limit=${HARDWARE_TIMEOUT:-1200}
+limit=${HARDWARE_TIMEOUT:-3000}
 
 fail() {
     echo "test-hardware: $2" >&2

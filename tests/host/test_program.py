@@ -278,7 +278,7 @@ def test_one_request_can_be_answered_on_the_spot(start):
 def test_closing_gives_everything_back(start):
     def use():
         program = Program(
-            configured("test", **TROUBLE, storage=True, shared_memory=2),
+            configured("test", **TROUBLE | {"max_request_time": 0.2}, storage=True),
             Log(io.StringIO()),
         )
         told(program, *map(get, ["/", "/crash", "/loop", "/"]))
