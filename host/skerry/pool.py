@@ -54,6 +54,8 @@ class Pool:
         try:
             return await asyncio.wait_for(waiter, seconds)
         except TimeoutError:
+            if waiter.done() and not waiter.cancelled():
+                return waiter.result()  # given in the turn in which the time was over
             return None
 
     def give(self, vm: Vm) -> None:
