@@ -6,6 +6,7 @@
  * differ from the frozen image are on the dirty list, and on the list are only pages
  * that ring 3 may write; an answer is well-formed. */
 #include <asm/unistd_64.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,11 +26,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct bare b;
 static struct machine *m = &b.machine;
 
-static void demand(int ok)
-{
-    if (!ok)
-        abort();
-}
+#define demand(what)                                                                   \
+    do {                                                                               \
+        if (!(what)) {                                                                 \
+            fprintf(stderr, "ERROR %s:%d: not so: %s\n", __FILE__, __LINE__, #what);   \
+            abort();                                                                   \
+        }                                                                              \
+    } while (0)
 
 /* --- What is left of the input --- */
 

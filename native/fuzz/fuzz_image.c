@@ -1,6 +1,7 @@
 /* fuzz_image.c: program files that nobody checked. What is taken must load into the
  * program's memory and nowhere else, and leave the access of all other pages as it was.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,11 +15,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct bare b;
 
-static void demand(int ok)
-{
-    if (!ok)
-        abort();
-}
+#define demand(what)                                                                   \
+    do {                                                                               \
+        if (!(what)) {                                                                 \
+            fprintf(stderr, "ERROR %s:%d: not so: %s\n", __FILE__, __LINE__, #what);   \
+            abort();                                                                   \
+        }                                                                              \
+    } while (0)
 
 /* Only the program's pages may differ from the frozen image, and only their entries in
  * the page tables. */

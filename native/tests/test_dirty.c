@@ -59,6 +59,22 @@ TEST(a_list_that_forgot_lists_again)
     dirty_close(&d);
 }
 
+TEST(a_request_is_charged_for_the_pages_that_it_was_the_first_to_write)
+{
+    begin(1000);
+    for (uint32_t page = 0; page < 10; page++)
+        dirty_note(&d, page);
+    CHECK_EQ(dirty_charge(&d), 10 * 4096);
+    d.kept = d.count;
+    CHECK_EQ(dirty_charge(&d), 0);
+    for (uint32_t page = 5; page < 13; page++)
+        dirty_note(&d, page);
+    CHECK_EQ(dirty_charge(&d), 3 * 4096);
+    dirty_forget(&d);
+    CHECK_EQ(dirty_charge(&d), 0);
+    dirty_close(&d);
+}
+
 /* KVM's part: reports (count) pages from (first) on, at the entries that follow. */
 static void report(uint32_t entry, uint32_t first, uint32_t count)
 {

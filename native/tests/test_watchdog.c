@@ -8,7 +8,7 @@
 #include "watchdog.h"
 
 #define SECOND 1000000000UL
-#define GENEROUS (20 * SECOND)
+#define GENEROUS (60 * SECOND)
 
 static struct kvm_run run;
 static struct watch w;
