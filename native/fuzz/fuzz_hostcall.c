@@ -300,15 +300,21 @@ static void check_memory(void)
         demand(bare_forgotten(&b) == 0);
 }
 
-/* Start-up changes page tables, which are nobody's business later: all of it goes. */
+/* Start-up may open code to writes, and changes page tables: all of it goes. */
+static void forget_start_up(void)
+{
+    demand(madvise(m->mem.base, m->mem.layout.slot_size, MADV_DONTNEED) == 0);
+    dirty_forget(&m->dirty);
+}
+
 static void end(void)
 {
     char line[64];
     int kind;
-    if (!m->booting)
-        check_memory();
+    if (m->booting)
+        forget_start_up();
     else
-        demand(madvise(m->mem.base, m->mem.layout.slot_size, MADV_DONTNEED) == 0);
+        check_memory();
     m->touched = 1;
     machine_reset(m, &b.frozen);
     memset(m->mem.shm, 0, PAGE_SIZE);
