@@ -12,6 +12,7 @@ from skerry.config import Program as Config
 from skerry.config import defaults
 from skerry.log import Log
 from skerry.program import Program
+from skerry.start import start
 
 HERE = Path(__file__).resolve()
 EXAMPLES = HERE.parent.parent / "guest" / "examples" / "build"
@@ -29,8 +30,9 @@ class Machine:
     def __init__(self, program: Program, held: ExitStack) -> None:
         self._program = program
         self._held = held
+        at = program.started
         self._vm = held.enter_context(
-            native.Vm(program.snapshot, program.console, LIMIT, 0.0, program.storage)
+            native.Vm(at.snapshot, at.console, LIMIT, 0.0, at.storage)
         )
         self._reply = lib.skerry_vm_replies(self._vm.raw)[0]
         self._bench = floor.load()
@@ -90,7 +92,8 @@ def _configure(path: Path, **changed: object) -> Config:
 
 def _start(path: Path, **changed: object) -> Program:
     native.probe()
-    return Program(_configure(path, **changed), Log())
+    log = Log()
+    return Program(start(_configure(path, **changed), log), log)
 
 
 def _open(path: Path, **changed: object) -> Machine:

@@ -9,6 +9,7 @@ from skerry.log import Log
 from skerry.message import Request, Response
 from skerry.program import Program
 from skerry.router import Router
+from skerry.start import start
 
 
 class Absent:
@@ -46,7 +47,7 @@ class App:
 
     def _start(self, config: ProgramConfig) -> Program | Absent:
         try:
-            program = Program(config, self._log)
+            program = Program(start(config, self._log), self._log)
         except ProgramError as error:
             self._log.problem(f"program '{error.name}': {error.step}: {error.reason}")
             return _NOT_STARTED
@@ -69,5 +70,5 @@ def _ready_line(program: Program) -> str:
         parts.append("storage")
     if config.shared_memory:
         parts.append(f"shared memory {config.shared_memory} MB")
-    parts.append(f"ready={program.ready_ms:.2f}ms")
+    parts.append(f"ready={program.started.ready_ms:.2f}ms")
     return f"Program '{config.name}' is loaded ({', '.join(parts)})"

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from skerry._native import ffi, lib
 from skerry.errors import SkerryError
@@ -61,6 +61,20 @@ class Owner:
         self.close()
 
 
+T = TypeVar("T", bound=Owner)
+
+
+def _adopt(kind: type[T], raw: Any) -> T:
+    """An owner of (raw), which came ready made."""
+    owner = kind.__new__(kind)
+    Owner.__init__(owner, raw)
+    return owner
+
+
+def _error() -> Any:
+    return ffi.new("struct skerry_error *")
+
+
 class Stream(enum.IntEnum):
     """Where a line of a program comes from."""
 
@@ -105,6 +119,17 @@ class SharedMemory(Owner):
         check(lib.skerry_shm_open(size, out, error), error)
         super().__init__(out[0])
 
+    def export(self) -> int:
+        """Its descriptor, for another process; it stays this object's own."""
+        return int(lib.skerry_shm_export(self.raw))
+
+    @classmethod
+    def attach(cls, fd: int, size: int) -> Self:
+        """What export() gave to another process; takes (fd) over."""
+        out, error = ffi.new("struct skerry_shm **"), _error()
+        check(lib.skerry_shm_import(fd, size, out, error), error)
+        return _adopt(cls, out[0])
+
 
 @dataclass(frozen=True, slots=True)
 class BootOptions:
@@ -124,6 +149,22 @@ class Snapshot(Owner):
     """A program that has started, frozen where it waits for requests."""
 
     _close = lib.skerry_snapshot_close
+
+    def export(self) -> tuple[bytes, int]:
+        """What it is, and its memory's descriptor, for another process; the descriptor
+        stays this object's own."""
+        data = ffi.new("char[]", lib.skerry_snapshot_size())
+        fd = lib.skerry_snapshot_export(self.raw, data)
+        return bytes(ffi.buffer(data)), fd
+
+    @classmethod
+    def attach(cls, data: bytes, fd: int, shared: SharedMemory | None) -> Self:
+        """What export() gave to another process; takes (fd) over."""
+        out, error = ffi.new("struct skerry_snapshot **"), _error()
+        raw = shared.raw if shared else ffi.NULL
+        code = lib.skerry_snapshot_import(data, len(data), fd, raw, out, error)
+        check(code, error)
+        return _adopt(cls, out[0])
 
     @property
     def unknown_syscalls(self) -> int:
@@ -150,10 +191,6 @@ class Storage(Owner):
             lib.skerry_storage_open(snapshot.raw, limit, console.raw, out, error), error
         )
         super().__init__(out[0])
-
-
-def _error() -> Any:
-    return ffi.new("struct skerry_error *")
 
 
 def _strings(values: Sequence[str]) -> tuple[Any, list[Any]]:

@@ -45,6 +45,12 @@ struct skerry_vm;
 int skerry_shm_open(uint64_t bytes, struct skerry_shm **out, struct skerry_error *err);
 void skerry_shm_close(struct skerry_shm *shm);
 
+/* Handing over to another process: its descriptor, which stays its own; and from a
+ * descriptor, which is taken over, whatever comes back. */
+int skerry_shm_export(const struct skerry_shm *shm);
+int skerry_shm_import(int fd, uint64_t bytes, struct skerry_shm **out,
+                      struct skerry_error *err);
+
 /* How a program is started. Strings and arrays are copied during the call. */
 struct skerry_boot_options {
     const char *name;
@@ -69,6 +75,14 @@ int skerry_boot(const struct skerry_boot_options *options,
                 struct skerry_console *console, struct skerry_snapshot **out,
                 struct skerry_error *err);
 void skerry_snapshot_close(struct skerry_snapshot *snapshot);
+
+/* Handing over to another process of the same build. Export writes skerry_snapshot_size
+ * bytes to (dst), and returns the descriptor of the memory, which stays the snapshot's.
+ * Import takes (fd) over, whatever comes back. */
+size_t skerry_snapshot_size(void);
+int skerry_snapshot_export(const struct skerry_snapshot *snapshot, void *dst);
+int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_shm *shm,
+                           struct skerry_snapshot **out, struct skerry_error *err);
 
 /* Calls of system calls that skerry does not have, by all clones, so far. */
 uint64_t skerry_unknown_syscalls(const struct skerry_snapshot *snapshot);

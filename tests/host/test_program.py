@@ -16,7 +16,9 @@ from skerry.errors import ProgramError
 from skerry.log import Log
 from skerry.message import Request
 from skerry.native import BATCH
-from skerry.program import Program, arguments, environment
+from skerry.program import Program
+from skerry.start import arguments, environment
+from skerry.start import start as boot
 
 LONG = 60.0
 FAILED = (500, b"500 the program failed\n")
@@ -60,7 +62,8 @@ def start():
 
     def make(keys, **more):
         out = io.StringIO()
-        program = Program(configured("test", **keys | more), Log(out))
+        log = Log(out)
+        program = Program(boot(configured("test", **keys | more), log), log)
         program.said = out.getvalue
         started.append(program)
         return program
@@ -133,7 +136,7 @@ def test_a_file_that_is_no_program_is_an_error_with_step_and_reason(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ProgramError) as error:
-        Program(defaults("test", path), Log(io.StringIO()))
+        boot(defaults("test", path), Log(io.StringIO()))
     assert (error.value.name, error.value.step) == ("test", step)
     assert reason in error.value.reason
 
@@ -148,7 +151,7 @@ def test_a_program_that_does_not_start_has_printed_and_leaves_nothing(start):
         out = io.StringIO()
         keys = {"storage": True, "shared_memory": 2}
         with pytest.raises(ProgramError) as error:
-            Program(configured("test", source, **keys), Log(out))
+            boot(configured("test", source, **keys), Log(out))
         assert error.value.step == "start-up"
         assert ">>> [test] my last words\n" in out.getvalue()
         gc.collect()
@@ -159,7 +162,7 @@ def test_a_program_that_does_not_start_has_printed_and_leaves_nothing(start):
 
 
 def test_starting_takes_time_which_is_told(start):
-    assert 0 < start(HELLO).ready_ms < LONG * 1000
+    assert 0 < start(HELLO).started.ready_ms < LONG * 1000
 
 
 def test_a_request_is_answered(start):
@@ -277,10 +280,9 @@ def test_one_request_can_be_answered_on_the_spot(start):
 
 def test_closing_gives_everything_back(start):
     def use():
-        program = Program(
-            configured("test", **TROUBLE | {"max_request_time": 0.2}, storage=True),
-            Log(io.StringIO()),
-        )
+        log = Log(io.StringIO())
+        keys = TROUBLE | {"max_request_time": 0.2}
+        program = Program(boot(configured("test", **keys, storage=True), log), log)
         told(program, *map(get, ["/", "/crash", "/loop", "/"]))
         program.close()
         gc.collect()

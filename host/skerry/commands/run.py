@@ -12,6 +12,7 @@ from skerry.errors import SkerryError
 from skerry.log import Log
 from skerry.message import Request, Response
 from skerry.program import Program
+from skerry.start import start
 
 
 def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -81,10 +82,15 @@ def show(response: Response) -> None:
     out.flush()
 
 
+def _start(config: Config) -> Program:
+    log = Log(sys.stderr)
+    return Program(start(config, log), log)
+
+
 def run(arguments: argparse.Namespace) -> int:
     worker.check_machine()
     request = make_request(arguments)
-    program = Program(configure(arguments.program), Log(sys.stderr))
+    program = _start(configure(arguments.program))
     try:
         check_size(request, program.body_limit)
         response, failed = program.answer_now(request)

@@ -1,0 +1,209 @@
+"""A program from its file to frozen machines; their way to other processes.
+
+Starting runs the program's main, once as storage if it has storage, and once to serve
+requests. What comes of it serves here, or goes as a Parcel to processes that serve.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from skerry import native
+from skerry.config import Program as Config
+from skerry.errors import ProgramError
+from skerry.log import Log
+from skerry.native import Stream
+
+_MB = 1 << 20
+_STATE_FILE = "state"
+
+
+def arguments(config: Config, kind: str) -> list[str]:
+    """argv: the name, then what is configured, else state file and kind."""
+    if config.main_arguments is not None:
+        return [config.name, *config.main_arguments]
+    return [config.name, _STATE_FILE, kind]
+
+
+def environment(config: Config, kind: str) -> list[str]:
+    """What every program finds in its environment, then what is configured."""
+    return [
+        f"KVM_NAME={config.name}",
+        f"KVM_GROUP={config.group}",
+        f"KVM_TYPE={kind}",
+        f"KVM_STATE={_STATE_FILE}",
+        "KVM_DEBUG=0",
+        "LC_ALL=C",
+        "USER=root",
+        *config.environment,
+    ]
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A started program on its way to another process of the same version: (data), and
+    descriptors that belong to whoever holds the parcel."""
+
+    data: bytes
+    fds: tuple[int, ...]
+
+
+class _Contents(msgspec.Struct):
+    """What Parcel.data holds; the descriptors are in this order: requests, shared
+    memory if there is one, then those of storage."""
+
+    config: Config
+    ready_ms: float
+    version: str
+    state: str
+    requests: bytes
+    storage: bytes | None
+
+
+class Started:
+    """A program that waits for requests, frozen. Owns its machines."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.console = native.Console()
+        self.shared: native.SharedMemory | None = None
+        self.storage: native.Storage | None = None
+        self.snapshot: native.Snapshot
+        self.ready_ms = 0.0
+        self.version = ""  # of the program's file: its SHA-256, hexadecimal
+        self.state = ""  # what its storage and shared memory depend on, likewise
+        self.held = ExitStack()
+        self.held.enter_context(self.console)
+
+    def print_lines(self, log: Log) -> None:
+        """Logs what the program has printed so far."""
+        for stream, text in self.console.take():
+            if self.config.stdout or stream in (Stream.LOG, Stream.HOST):
+                log.program(self.config.name, stream, text)
+
+    def close(self) -> None:
+        """Ends its machines. None may be serving."""
+        self.held.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+
+def start(config: Config, log: Log) -> Started:
+    """Boots (config); takes the program's own start-up time. ProgramError when it does
+    not start; what it printed is logged either way."""
+    begin = time.monotonic()
+    with ExitStack() as undo:
+        started = undo.enter_context(Started(config))
+        undo.callback(started.print_lines, log)
+        try:
+            _boot_all(started)
+        except native.NativeError as error:
+            raise ProgramError(config.name, error.step, error.reason) from None
+        except OSError as error:
+            raise ProgramError(config.name, "read", error.strerror or "") from None
+        undo.pop_all()
+    started.print_lines(log)
+    started.ready_ms = (time.monotonic() - begin) * 1000
+    return started
+
+
+def _boot_all(started: Started) -> None:
+    config, held = started.config, started.held
+    elf = config.filename.read_bytes()
+    started.version = hashlib.sha256(elf).hexdigest()
+    if config.shared_memory:
+        started.shared = native.SharedMemory(config.shared_memory * _MB)
+        held.enter_context(started.shared)
+    if config.storage:
+        limit = config.max_storage_time
+        with _boot(started, elf, "storage") as snapshot:
+            started.storage = native.Storage(snapshot, started.console, limit)
+        held.enter_context(started.storage)
+    started.snapshot = held.enter_context(_boot(started, elf, "request"))
+
+
+def _boot(started: Started, elf: bytes, kind: str) -> native.Snapshot:
+    config = started.config
+    options = native.BootOptions(
+        name=config.name,
+        elf=elf,
+        argv=arguments(config, kind),
+        environment=environment(config, kind),
+        max_memory=config.max_memory * _MB,
+        max_request_memory=config.max_request_memory * _MB,
+        max_boot_time=config.max_boot_time,
+        is_storage=kind == "storage",
+    )
+    storage = started.storage if kind == "request" else None
+    return native.boot(options, started.console, started.shared, storage)
+
+
+def pack(started: Started) -> Parcel:
+    """(started) for another process. The descriptors stay its own."""
+    requests, fd = started.snapshot.export()
+    fds = [fd]
+    if started.shared:
+        fds.append(started.shared.export())
+    storage = None
+    if started.storage:
+        storage, more = started.storage.export()
+        fds += more
+    contents = _Contents(
+        started.config,
+        started.ready_ms,
+        started.version,
+        started.state,
+        requests,
+        storage,
+    )
+    return Parcel(msgspec.json.encode(contents, enc_hook=str), tuple(fds))
+
+
+def unpack(parcel: Parcel) -> Started:
+    """The program in (parcel), whose descriptors it takes over. NativeError when it
+    comes from another version, or there is no memory for it."""
+    contents = msgspec.json.decode(parcel.data, type=_Contents, dec_hook=_path)
+    config, fds = contents.config, iter(parcel.fds)
+    started = Started(config)
+    started.ready_ms, started.version = contents.ready_ms, contents.version
+    started.state = contents.state
+    try:
+        _attach(started, contents, fds)
+    except native.NativeError:
+        started.close()
+        raise
+    return started
+
+
+def _attach(started: Started, contents: _Contents, fds: Iterator[int]) -> None:
+    config, held = started.config, started.held
+    requests = next(fds)
+    if config.shared_memory:
+        size = config.shared_memory * _MB
+        started.shared = native.SharedMemory.attach(next(fds), size)
+        held.enter_context(started.shared)
+    snapshot = native.Snapshot.attach(contents.requests, requests, started.shared)
+    started.snapshot = held.enter_context(snapshot)
+    if contents.storage is not None:
+        started.storage = native.Storage.attach(
+            contents.storage,
+            list(fds),
+            started.shared,
+            started.console,
+            config.max_storage_time,
+        )
+        held.enter_context(started.storage)
+
+
+def _path(kind: type, value: Any) -> Path:
+    return Path(value)
