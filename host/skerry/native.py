@@ -177,20 +177,97 @@ class Snapshot(Owner):
         return int(lib.skerry_body_limit(self.raw))
 
 
+@dataclass(frozen=True, slots=True)
+class StorageFile:
+    """The file that keeps the state of a storage VM. (digest), 32 bytes, says what
+    program, started how, it is the state of; (text) says so to people. With (waits),
+    answers wait until a power loss loses nothing that they tell of."""
+
+    path: str
+    digest: bytes
+    text: str
+    waits: bool
+
+    def raw(self) -> tuple[Any, list[Any]]:
+        """The C struct, and what keeps it alive."""
+        path = ffi.new("char[]", self.path.encode())
+        text = ffi.new("char[]", self.text.encode())
+        digest = ffi.new("uint8_t[32]", self.digest)
+        raw = ffi.new("struct skerry_storage_file *")
+        raw.path, raw.text, raw.digest, raw.waits = path, text, digest, self.waits
+        return raw, [path, text, digest]
+
+
+@dataclass(frozen=True, slots=True)
+class StorageCounts:
+    """Storage calls so far; those that were rolled back; owners of the lock that died;
+    commits."""
+
+    calls: int
+    failed: int
+    repaired: int
+    commits: int
+
+
 class Storage(Owner):
     """The storage VM made from a frozen storage program."""
 
     _close = lib.skerry_storage_close
 
     def __init__(
-        self, snapshot: Snapshot, console: Console, max_storage_time: float
+        self,
+        snapshot: Snapshot,
+        console: Console,
+        max_storage_time: float,
+        file: StorageFile | None = None,
     ) -> None:
         out, error = ffi.new("struct skerry_storage **"), _error()
         limit = int(max_storage_time * _NS)
-        check(
-            lib.skerry_storage_open(snapshot.raw, limit, console.raw, out, error), error
+        raw, _held = file.raw() if file else (ffi.NULL, ())
+        code = lib.skerry_storage_open(
+            snapshot.raw, limit, raw, console.raw, out, error
         )
+        check(code, error)
         super().__init__(out[0])
+
+    def export(self) -> tuple[bytes, list[int]]:
+        """What it is, and its descriptors, for another process; the descriptors stay
+        this object's own."""
+        data, fds = ffi.new("char[]", lib.skerry_snapshot_size()), ffi.new("int[4]")
+        lib.skerry_storage_export(self.raw, data, fds)
+        return bytes(ffi.buffer(data)), [fd for fd in fds if fd >= 0]
+
+    @classmethod
+    def attach(
+        cls,
+        data: bytes,
+        fds: Sequence[int],
+        shared: SharedMemory | None,
+        console: Console,
+        max_storage_time: float,
+    ) -> Self:
+        """What export() gave to another process; takes (fds) over. Both work on the
+        same state from now on."""
+        out, error = ffi.new("struct skerry_storage **"), _error()
+        four = ffi.new("int[4]", [*fds, -1][:4])
+        raw, limit = shared.raw if shared else ffi.NULL, int(max_storage_time * _NS)
+        code = lib.skerry_storage_import(
+            data, len(data), four, raw, limit, console.raw, out, error
+        )
+        check(code, error)
+        return _adopt(cls, out[0])
+
+    def sync(self) -> None:
+        """Makes all calls so far outlive a power loss. Blocks; for any thread. When it
+        fails, no call succeeds from then on."""
+        error = _error()
+        check(lib.skerry_storage_sync(self.raw, error), error)
+
+    def counts(self) -> StorageCounts:
+        """Of all processes, since the storage was made."""
+        raw = ffi.new("struct skerry_storage_counts *")
+        lib.skerry_storage_counts(self.raw, raw)
+        return StorageCounts(raw.calls, raw.failed, raw.repaired, raw.commits)
 
 
 def _strings(values: Sequence[str]) -> tuple[Any, list[Any]]:
@@ -231,7 +308,8 @@ _DISCARD = int(lib.SKERRY_DISCARD)
 _LARGE = int(lib.SKERRY_LARGE)
 _LINES = int(lib.SKERRY_LINES)
 _BUSY = int(lib.SKERRY_BUSY)
-_RARE = _FAILED | _DISCARD | _LARGE | _LINES | _BUSY
+_UNSYNCED = int(lib.SKERRY_UNSYNCED)
+_RARE = _FAILED | _DISCARD | _LARGE | _LINES | _BUSY | _UNSYNCED
 _HAS = int(lib.SKERRY_HAS_DATE) | int(lib.SKERRY_HAS_SERVER)  # as in Response
 _add = lib.skerry_add
 _run = lib.skerry_run
@@ -273,10 +351,11 @@ class Vm(Owner):
         self._out = ffi.buffer(lib.skerry_vm_out(self.raw), lib.SKERRY_OUT_SIZE)
         self._requests: Sequence[Request] = ()
         self._last = 0  # index of the last reply
-        self.rare = 0  # not 0: look at the next four
+        self.rare = 0  # not 0: look at the next five
         self.busy = False  # the last request goes on: resume() it
         self.discard = False  # close this clone
         self.failed = False  # the last request failed
+        self.unsynced = False  # the answers have to wait for Storage.sync()
         self.has_lines = False  # the console has lines
 
     def serve(self, request: Request) -> Response | None:
@@ -331,6 +410,7 @@ class Vm(Owner):
         self.discard = bool(rare & _DISCARD)
         self.failed = bool(rare & _FAILED)
         self.has_lines = bool(rare & _LINES)
+        self.unsynced = bool(rare & _UNSYNCED)
         if rare & _BUSY:
             answers.pop()
         elif rare & _LARGE:

@@ -101,12 +101,45 @@ void skerry_console_close(struct skerry_console *console);
 int skerry_console_take(struct skerry_console *console, char *dst, size_t size,
                         int *kind);
 
+/* The file that keeps the state of a storage VM. */
+struct skerry_storage_file {
+    const char *path;
+    const uint8_t *digest; /* 32 bytes: what program, started how, the state is of */
+    const char *text;      /* that for messages, at most 95 bytes */
+    int waits; /* answers wait until a power loss loses nothing that they tell of */
+};
+
 /* The storage VM of a program, from a frozen storage program. (call_ns) limits a call.
- */
+ * (file), or NULL, is read if it has a state, and else begun with that of the snapshot.
+ * Two storage VMs of the same snapshot would share its memory: make one. */
 int skerry_storage_open(struct skerry_snapshot *snapshot, uint64_t call_ns,
+                        const struct skerry_storage_file *file,
                         struct skerry_console *console, struct skerry_storage **out,
                         struct skerry_error *err);
 void skerry_storage_close(struct skerry_storage *storage);
+
+/* Handing over to another process of the same build, which then works on the same
+ * state. Export writes skerry_snapshot_size bytes to (dst); the descriptors stay the
+ * storage's own, the last may be -1. Import takes them over, whatever comes back. */
+void skerry_storage_export(const struct skerry_storage *storage, void *dst, int fds[4]);
+int skerry_storage_import(const void *src, size_t size, const int fds[4],
+                          struct skerry_shm *shm, uint64_t call_ns,
+                          struct skerry_console *console, struct skerry_storage **out,
+                          struct skerry_error *err);
+
+/* Makes all calls that have ended outlive a power loss; blocks. When it fails, no call
+ * succeeds from then on. */
+int skerry_storage_sync(struct skerry_storage *storage, struct skerry_error *err);
+
+/* Tells if an answer that knows of commit (seen) has to wait for that. */
+int skerry_storage_must_wait(const struct skerry_storage *storage, uint64_t seen);
+
+/* Of all processes, since the storage was made; (repaired): owners that died. */
+struct skerry_storage_counts {
+    uint64_t calls, failed, repaired, commits;
+};
+void skerry_storage_counts(const struct skerry_storage *storage,
+                           struct skerry_storage_counts *to);
 
 /* How a clone serves; times in ns. */
 struct skerry_limits {
@@ -146,6 +179,7 @@ enum {
     SKERRY_LARGE = 64,   /* the answer is still in guest memory: take it, then reset */
     SKERRY_LINES = 128,  /* the console has lines */
     SKERRY_BUSY = 256,   /* no answer yet: skerry_resume goes on */
+    SKERRY_UNSYNCED = 512, /* give the answer after skerry_storage_sync */
 };
 enum { SKERRY_OUT_SIZE = 65536, SKERRY_BATCH = 16 };
 

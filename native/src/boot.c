@@ -24,6 +24,7 @@ struct boot {
     struct program_facts facts;
     struct program_counters counters;
     struct image image;
+    struct storage_call call;
     int fd;
 };
 
@@ -112,11 +113,9 @@ static int start_up(struct boot *b, const struct skerry_boot_options *o,
     enum stop stop;
     m->booting = 1;
     m->deadline = clock_now() + o->boot_ns;
-    while ((stop = machine_run(m, 0)) == STOP_STORAGE) {
-        storage_answer(o->storage, m);
-        if (m->reason[0])
+    while ((stop = machine_run(m, 0)) == STOP_STORAGE)
+        if (storage_answer(o->storage, &b->call, m, 0) == STOP_FAILED)
             return explain(m, o, err);
-    }
     console_flush(m->console);
     if (stop == STOP_WAITING)
         return 0;

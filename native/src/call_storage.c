@@ -40,8 +40,7 @@ long call_storage_return(struct host_call *c)
         return -EPROTO;
     uint64_t end = clock_now() + CLEAN_UP_NS;
     if (end < m->deadline)
-        m->deadline = end;
-    watch_begin(&m->watch, m->deadline);
+        machine_set_deadline(m, end);
     return 0;
 }
 

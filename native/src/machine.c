@@ -26,3 +26,9 @@ struct kvm_api_exchange *machine_exchange(struct machine *m)
 {
     return (struct kvm_api_exchange *)(void *)(m->mem.base + KVM_API_EXCHANGE_ADDRESS);
 }
+
+void machine_set_deadline(struct machine *m, uint64_t deadline)
+{
+    m->deadline = deadline;
+    watch_begin(&m->watch, m->pause && m->pause < deadline ? m->pause : deadline);
+}

@@ -77,6 +77,7 @@ struct machine {
     struct storage_result result;
     int booting;       /* start-up calls are allowed */
     uint64_t deadline; /* of what runs now */
+    uint64_t pause;    /* when it is to be left for a while, 0 = never */
     uint64_t asleep;   /* the program sleeps until then (clock_now), 0 = it is awake */
     uint32_t exits;    /* KVM_RUN calls since they were last set to 0 */
     uint32_t storage_exits;
@@ -91,6 +92,9 @@ __attribute__((format(printf, 2, 3))) int machine_fail(struct machine *m,
 
 /* Has the watchdog look after the machine's vCPU. 0 or -errno. */
 int machine_watch(struct machine *m, struct skerry_error *err);
+
+/* What runs now ends at (deadline); for the thread that runs it. */
+void machine_set_deadline(struct machine *m, uint64_t deadline);
 
 /* The exchange page, as host memory; always mapped. Not noted as written. */
 struct kvm_api_exchange *machine_exchange(struct machine *m);

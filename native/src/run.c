@@ -94,7 +94,8 @@ static int on_ring_full(struct machine *m)
     dirty_collect(&m->dirty);
     if (m->dirty.failed || vm_rearm_dirty(&m->vm) < 0)
         return fail(m, "out of memory for the dirty list");
-    if (dirty_charge(&m->dirty) > m->facts->max_request_memory) {
+    if (!m->facts->is_storage &&
+        dirty_charge(&m->dirty) > m->facts->max_request_memory) {
         machine_fail(m, "wrote more than max_request_memory (%lu MB)",
                      (unsigned long)(m->facts->max_request_memory >> 20));
         return STOP_FAILED;
@@ -161,7 +162,8 @@ static int sleep_on(struct machine *m, uint64_t pause)
 enum stop machine_run(struct machine *m, uint64_t pause)
 {
     int stop;
-    watch_begin(&m->watch, pause && pause < m->deadline ? pause : m->deadline);
+    m->pause = pause;
+    machine_set_deadline(m, m->deadline);
     do {
         stop = m->asleep ? sleep_on(m, pause) : enter(m, pause);
     } while (stop == GO_ON);

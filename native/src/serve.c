@@ -37,6 +37,7 @@ void skerry_vm_close(struct skerry_vm *vm)
 {
     if (!vm)
         return;
+    storage_abandon(vm->storage, &vm->call);
     machine_close(&vm->machine);
     skerry_storage_close(vm->storage);
     skerry_snapshot_close(vm->snapshot);
@@ -61,17 +62,20 @@ static enum stop check_answer(struct machine *m)
 static enum stop run_callback(struct skerry_vm *vm, uint64_t pause)
 {
     struct machine *m = &vm->machine;
-    enum stop stop;
-    while ((stop = machine_run(m, pause)) == STOP_STORAGE) {
-        storage_answer(vm->storage, m);
-        if (!m->reason[0] && clock_now() >= m->deadline)
+    int stop = vm->call.step == STEP_NONE ? (int)machine_run(m, pause) : STOP_STORAGE;
+    while (stop == STOP_STORAGE) {
+        stop = storage_answer(vm->storage, &vm->call, m, pause);
+        if (stop != GO_ON)
+            return (enum stop)stop;
+        if (clock_now() >= m->deadline) {
             machine_fail(m, "time limit reached");
-        if (m->reason[0])
             return STOP_FAILED;
+        }
+        stop = (int)machine_run(m, pause);
     }
     if (stop == STOP_RETURNED)
         machine_fail(m, "the callback returned without a response");
-    return stop == STOP_ANSWERED && !vm->failed ? check_answer(m) : stop;
+    return stop == STOP_ANSWERED && !vm->failed ? check_answer(m) : (enum stop)stop;
 }
 
 /* The request has failed: on_error may answer, in the same clone. Returns 0 if there is
@@ -118,6 +122,8 @@ static void finish(struct skerry_vm *vm, enum stop stop, struct skerry_reply *re
         reply->flags = SKERRY_DISCARD;
     if (vm->failed)
         reply->flags |= SKERRY_FAILED;
+    if (vm->call.seen && skerry_storage_must_wait(vm->storage, vm->call.seen))
+        reply->flags |= SKERRY_UNSYNCED;
     answer(vm, stop, reply);
     console_flush(m->console);
     if (console_pending(m->console))
@@ -146,6 +152,7 @@ void serve_request(struct skerry_vm *vm, const struct request *request, uint64_t
     m->exchange.request = request;
     m->deadline = now + vm->limits.request_ns;
     vm->failed = 0;
+    vm->call.seen = 0;
     if (request_enter(m, request) < 0 && !enter_error(vm))
         finish(vm, STOP_FAILED, reply);
     else

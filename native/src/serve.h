@@ -17,6 +17,7 @@ struct skerry_vm {
     uint32_t count;    /* requests in the batch */
     char *out;         /* SKERRY_OUT_SIZE bytes */
     uint32_t out_used; /* of these, by the answers of this batch */
+    struct storage_call call;
     struct text spill; /* header lines that do not fit there */
     int failed;        /* on_error runs, or has run */
     char reason[REASON_SIZE];

@@ -98,7 +98,7 @@ static int open_memory(struct machine *m, struct skerry_snapshot *s, int live,
     m->mem.shm = s->shm ? s->shm->at : NULL;
     int ret = memory_map(s->fd, s->layout.slot_size, live ? MAP_LIVE : MAP_CLONE,
                          &m->mem.base, err);
-    if (ret < 0 || live)
+    if (ret < 0)
         return ret;
     m->mem.dirty = &m->dirty;
     ret = dirty_open(&m->dirty, (uint32_t)(s->layout.slot_size >> PAGE_SHIFT));
@@ -118,7 +118,7 @@ int machine_open(struct machine *m, struct skerry_snapshot *s, int live,
     struct kvm *kvm = kvm_get(err);
     int ret = kvm ? open_memory(m, s, live, err) : -ENODEV;
     if (ret == 0)
-        ret = vm_open(&m->vm, kvm, &m->mem, !live, err);
+        ret = vm_open(&m->vm, kvm, &m->mem, 1, err);
     m->dirty.ring = m->vm.ring;
     return ret < 0 ? ret : machine_watch(m, err);
 }

@@ -1,14 +1,48 @@
 /* storage.h: the storage VM of a program: the same program, in memory that all workers
- * share, entered in place under one lock. */
+ * share, entered in place under one lock. A call happens entirely or not at all. */
 #ifndef SKERRY_STORAGE_H
 #define SKERRY_STORAGE_H
 
+#include "hostcall.h"
+#include "run.h"
 #include "snapshot.h"
+#include "store.h"
 
-/* Answers the storage call that (caller) has just made: its registers get the result,
- * or it fails with a reason. (s) may be NULL: the program has no storage. The caller's
- * deadline holds for the wait and the call. */
-void storage_answer(struct skerry_storage *s, struct machine *caller);
+struct skerry_storage {
+    int references;
+    struct skerry_snapshot *snapshot;
+    struct skerry_console *console;
+    struct machine machine; /* under the lock */
+    int broken;             /* the vCPU was stopped in the middle: make a new one */
+    struct store store;
+    uint64_t call_ns;
+};
+
+/* One call, from the registers of the caller. */
+struct storage_args {
+    uint64_t function, count, buffers, dst, dst_len;
+    struct guest_buffer in[KVM_API_MAX_BUFFERS];
+};
+
+enum storage_step { STEP_NONE, STEP_WAITING, STEP_RUNNING };
+
+/* How far a caller's call has come. Begins all zero. */
+struct storage_call {
+    enum storage_step step;
+    struct lock_ticket ticket;
+    struct storage_args args;
+    uint64_t seen; /* number of the last commit that the caller may know of */
+};
+
+/* Answers the storage call that (caller) has made. GO_ON: its registers have the
+ * result; STOP_FAILED: it has failed with a reason; STOP_BUSY: it waits or runs, and
+ * (pause), 0 = never, is over: call again, from any thread. (s) may be NULL: the
+ * program has no storage. The caller's deadline holds for the wait and the call. */
+int storage_answer(struct skerry_storage *s, struct storage_call *call,
+                   struct machine *caller, uint64_t pause);
+
+/* The caller ends while its call waits or runs: what it has done is taken back. */
+void storage_abandon(struct skerry_storage *s, struct storage_call *call);
 
 struct skerry_storage *storage_share(struct skerry_storage *s);
 

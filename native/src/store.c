@@ -1,0 +1,210 @@
+/* store.c: see store.h: taking the lock, commit, roll-back, repair. */
+#include "store.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "images.h"
+
+static enum phase phase_of(uint32_t state)
+{
+    return (enum phase)(state & 255);
+}
+
+static uint32_t which(const struct control *c)
+{
+    return c->state >> 8 & 1;
+}
+
+/* One store changes both, so that no death comes between. */
+static void set_state(struct control *c, enum phase phase, uint32_t place)
+{
+    __atomic_store_n(&c->state, (uint32_t)phase | place << 8, __ATOMIC_SEQ_CST);
+}
+
+static void set_phase(struct control *c, enum phase phase)
+{
+    set_state(c, phase, which(c));
+}
+
+uint64_t store_sequence(const struct store *s)
+{
+    return s->control->places[which(s->control)].sequence;
+}
+
+void store_begin(struct store *s)
+{
+    s->control->counts.calls++;
+    set_phase(s->control, PHASE_RUNNING);
+}
+
+/* The committed image becomes the live one; the next place the true one. */
+static void complete(struct store *s, uint32_t count)
+{
+    struct control *c = s->control;
+    images_copy(s->committed, s->live, s->changed, count);
+    c->committed = c->process;
+    set_state(c, PHASE_IDLE, !which(c));
+}
+
+static void take_back(struct store *s, uint32_t count)
+{
+    struct control *c = s->control;
+    images_copy(s->live, s->committed, s->changed, count);
+    c->process = c->committed;
+    c->counts.failed++;
+    set_phase(c, PHASE_IDLE);
+}
+
+/* Pages in which the images differ, into s->changed. */
+static uint32_t find_changed(struct store *s, const struct dirty *dirty)
+{
+    return dirty ? images_compare_listed(s, dirty) : images_compare_all(s);
+}
+
+void store_roll_back(struct store *s, const struct dirty *dirty)
+{
+    take_back(s, find_changed(s, dirty));
+}
+
+static int make_record(struct store *s, uint32_t count)
+{
+    struct control *c = s->control;
+    int ret = 0;
+    journal_begin(&s->record, 0);
+    for (uint32_t i = 0; i < count && ret == 0; i++) {
+        uint64_t at = (uint64_t)s->changed[i] * PAGE_SIZE;
+        ret = journal_page(&s->record, s->changed[i], s->live + at, s->committed + at);
+    }
+    if (ret == 0 && memcmp(&c->process, &c->committed, sizeof(c->process)))
+        ret = journal_extra(&s->record, &c->process, sizeof(c->process));
+    return ret;
+}
+
+/* A death in here is repaired by doing it again: place and image are the same. */
+int store_checkpoint(struct store *s)
+{
+    struct control *c = s->control;
+    const struct journal_place *now = &c->places[which(c)];
+    struct journal_place *next = &c->places[!which(c)];
+    int ret = images_record(s);
+    if (ret < 0)
+        return ret;
+    set_phase(c, PHASE_CHECKPOINT);
+    ret = journal_checkpoint(s->file, now, &s->record, 1, next);
+    if (ret < 0) {
+        set_phase(c, PHASE_IDLE);
+        return ret;
+    }
+    set_state(c, PHASE_IDLE, !which(c));
+    __atomic_store_n(&c->synced, next->sequence, __ATOMIC_SEQ_CST);
+    return journal_trim(s->file, next);
+}
+
+/* The place behind the commit that is about to be, in the file too. */
+static int write_ahead(struct store *s, uint32_t count)
+{
+    struct control *c = s->control;
+    const struct journal_place *now = &c->places[which(c)];
+    struct journal_place *next = &c->places[!which(c)];
+    *next = *now;
+    next->sequence++;
+    if (s->file < 0)
+        return 0;
+    if (__atomic_load_n(&c->lost, __ATOMIC_RELAXED))
+        return -EIO;
+    int ret = make_record(s, count);
+    return ret < 0 ? ret : journal_append(s->file, now, &s->record, next);
+}
+
+int store_commit(struct store *s, const struct dirty *dirty)
+{
+    struct control *c = s->control;
+    uint32_t count = find_changed(s, dirty);
+    if (!count && !memcmp(&c->process, &c->committed, sizeof(c->process))) {
+        set_phase(c, PHASE_IDLE);
+        return 0;
+    }
+    int ret = write_ahead(s, count);
+    if (ret < 0) {
+        take_back(s, count);
+        return ret;
+    }
+    set_phase(c, PHASE_COMMITTING);
+    complete(s, count);
+    if (s->file >= 0 && journal_is_long(&c->places[which(c)]))
+        store_checkpoint(s); /* without room for it the present log goes on */
+    return 0;
+}
+
+/* The file may have a record of the call already: then it must go, before others see
+ * what was before the call. */
+static int undo(struct store *s)
+{
+    struct control *c = s->control;
+    int ret = s->file < 0 ? 0 : journal_void(s->file, &c->places[which(c)]);
+    if (ret == 0)
+        take_back(s, images_compare_all(s));
+    return ret;
+}
+
+int store_repair(struct store *s)
+{
+    switch (phase_of(s->control->state)) {
+    case PHASE_IDLE:
+        return 0;
+    case PHASE_RUNNING:
+        return undo(s);
+    case PHASE_COMMITTING:
+        complete(s, images_compare_all(s));
+        return 0;
+    case PHASE_CHECKPOINT:
+        return store_checkpoint(s);
+    }
+    return -EINVAL;
+}
+
+int store_take(struct store *s, struct lock_ticket *ticket, uint64_t until)
+{
+    int ret = lock_take(&s->control->lock, &s->seat, ticket, until);
+    if (ret < 0)
+        return ret;
+    s->control->counts.repaired += (uint64_t)ret;
+    ret = store_repair(s);
+    if (ret < 0)
+        store_give(s);
+    return ret;
+}
+
+void store_give(struct store *s)
+{
+    struct control *c = s->control;
+    __atomic_store_n(&c->reached, store_sequence(s), __ATOMIC_RELEASE);
+    lock_give(&c->lock, &s->seat);
+}
+
+int store_must_wait(const struct store *s, uint64_t sequence)
+{
+    const struct control *c = s->control;
+    return c->waits && __atomic_load_n(&c->synced, __ATOMIC_ACQUIRE) < sequence;
+}
+
+static void raise_to(uint64_t *at, uint64_t value)
+{
+    uint64_t now = __atomic_load_n(at, __ATOMIC_RELAXED);
+    while (now < value && !__atomic_compare_exchange_n(
+                              at, &now, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        ;
+}
+
+int store_sync(struct store *s)
+{
+    struct control *c = s->control;
+    uint64_t sequence = __atomic_load_n(&c->reached, __ATOMIC_ACQUIRE);
+    int ret = s->file < 0 ? 0 : journal_sync(s->file);
+    if (ret < 0)
+        __atomic_store_n(&c->lost, 1, __ATOMIC_SEQ_CST);
+    else
+        raise_to(&c->synced, sequence);
+    return ret;
+}

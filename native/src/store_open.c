@@ -1,0 +1,181 @@
+/* store_open.c: how a store is made, found in its file, joined by another process, and
+ * left. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "images.h"
+#include "memory.h"
+
+#define CONTROL_MAGIC 0x6c746373 /* "sctl" */
+
+static uint64_t control_size(void)
+{
+    return page_up(sizeof(struct control));
+}
+
+static int map_all(struct store *s, struct skerry_error *err)
+{
+    uint8_t *control = NULL;
+    int ret = memory_map(s->control_fd, control_size(), MAP_LIVE, &control, err);
+    s->control = (struct control *)(void *)control;
+    if (ret == 0)
+        ret = memory_map(s->live_fd, s->size, MAP_LIVE, &s->live, err);
+    if (ret == 0)
+        ret = memory_map(s->committed_fd, s->size, MAP_LIVE, &s->committed, err);
+    if (ret < 0)
+        return ret;
+    s->changed = malloc((s->size >> PAGE_SHIFT) * sizeof(*s->changed));
+    return s->changed ? 0 : skerry_fail(err, "storage");
+}
+
+/* Takes a seat at the lock; what its last holder left there is repaired. */
+static int join(struct store *s, struct skerry_error *err)
+{
+    int ret = lock_join(&s->control->lock, s->control_fd, &s->seat, err);
+    if (ret < 0)
+        return ret;
+    s->joined = 1;
+    if (ret == 0)
+        return 0;
+    ret = store_repair(s);
+    store_give(s);
+    errno = -ret;
+    return ret < 0 ? skerry_fail(err, "storage repair") : 0;
+}
+
+static void begin(struct store *s, int live_fd, const struct layout *layout)
+{
+    *s = (struct store){.layout = *layout,
+                        .size = layout->slot_size,
+                        .control_fd = -1,
+                        .live_fd = live_fd,
+                        .committed_fd = -1,
+                        .file = -1};
+}
+
+static int make_shared(struct store *s, const struct process *process,
+                       struct skerry_error *err)
+{
+    s->control_fd = memory_create("skerry-storage", control_size(), err);
+    if (s->control_fd < 0)
+        return s->control_fd;
+    s->committed_fd = memory_create("skerry-committed", s->size, err);
+    if (s->committed_fd < 0)
+        return s->committed_fd;
+    int ret = map_all(s, err);
+    if (ret < 0)
+        return ret;
+    s->control->magic = CONTROL_MAGIC;
+    s->control->size = sizeof(*s->control);
+    s->control->process = s->control->committed = *process;
+    return join(s, err);
+}
+
+/* Lines of the file's state go to the committed image, which is all zero. */
+static int take_lines(void *context, uint64_t offset, const uint8_t *bytes,
+                      uint64_t len)
+{
+    struct store *s = context;
+    if (offset >= s->size || len > s->size - offset ||
+        !images_keep(&s->layout, offset >> PAGE_SHIFT))
+        return -EINVAL;
+    memcpy(s->committed + offset, bytes, len);
+    return 0;
+}
+
+static int take_extra(void *context, const uint8_t *bytes, uint64_t len)
+{
+    struct store *s = context;
+    if (len != sizeof(s->control->committed))
+        return -EINVAL;
+    memcpy(&s->control->committed, bytes, len);
+    return 0;
+}
+
+/* The state of the memory as it is begins the file. */
+static int begin_file(struct store *s, struct skerry_error *err)
+{
+    images_copy(s->committed, s->live, s->changed, images_compare_all(s));
+    if (s->file < 0)
+        return 0;
+    int ret = store_checkpoint(s);
+    errno = -ret;
+    return ret < 0 ? skerry_fail(err, "storage file") : 0;
+}
+
+/* The file's state replaces that of the memory. */
+static void continue_file(struct store *s)
+{
+    images_copy(s->live, s->committed, s->changed, images_compare_both(s));
+    s->control->process = s->control->committed;
+    s->control->synced = 0;
+}
+
+static int open_file(struct store *s, const struct store_file *file,
+                     struct skerry_error *err)
+{
+    struct control *c = s->control;
+    const struct journal_sink sink = {s, take_lines, take_extra};
+    int ret = journal_open(file->path, &file->id, &sink, &c->places[0], &s->file, err);
+    if (ret < 0) {
+        s->file = -1;
+        return ret;
+    }
+    c->waits = (uint32_t)file->waits;
+    if (ret == 0)
+        return begin_file(s, err);
+    continue_file(s);
+    return 0;
+}
+
+int store_create(struct store *s, int live_fd, const struct layout *layout,
+                 const struct process *process, const struct store_file *file,
+                 struct skerry_error *err)
+{
+    begin(s, live_fd, layout);
+    int ret = make_shared(s, process, err);
+    if (ret < 0)
+        return ret;
+    ret = file ? open_file(s, file, err) : begin_file(s, err);
+    s->control->reached = store_sequence(s);
+    return ret;
+}
+
+int store_attach(struct store *s, const int fds[4], const struct layout *layout,
+                 struct skerry_error *err)
+{
+    begin(s, fds[0], layout);
+    s->control_fd = fds[1];
+    s->committed_fd = fds[2];
+    s->file = fds[3];
+    int ret = map_all(s, err);
+    if (ret < 0)
+        return ret;
+    if (s->control->magic != CONTROL_MAGIC || s->control->size != sizeof(*s->control))
+        return skerry_refuse(err, EINVAL, "storage",
+                             "it was made by another version of skerry");
+    return join(s, err);
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+void store_close(struct store *s)
+{
+    if (s->joined)
+        lock_leave(&s->seat);
+    memory_unmap((uint8_t *)s->control, control_size());
+    memory_unmap(s->live, s->size);
+    memory_unmap(s->committed, s->size);
+    close_fd(s->control_fd);
+    close_fd(s->live_fd);
+    close_fd(s->committed_fd);
+    close_fd(s->file);
+    journal_free(&s->record);
+    free(s->changed);
+}
