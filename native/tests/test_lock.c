@@ -394,7 +394,10 @@ TEST(a_place_is_taken_over_with_the_lock_that_its_last_owner_held)
     struct lock_seat next;
     begin();
     end_by_kill(holder(hold_for_ever));
+    uint64_t dead = world->lock.owner;
     CHECK_EQ(lock_join(&world->lock, memfd, &next, NULL), 1);
+    CHECK_EQ(seat_of(world->lock.owner), seat_of(dead));
+    CHECK(!follow(&world->lock, &seat, dead)); /* who found him dead comes too late */
     CHECK_EQ(take(0), -EAGAIN);
     lock_give(&world->lock, &next);
     CHECK_EQ(take(0), 0);
