@@ -117,9 +117,10 @@ static long wake(struct lock *l, int count, uint32_t bits)
 static uint32_t first_waiter(const struct lock *l, uint64_t *since)
 {
     uint32_t first = NO_PLACE;
+    *since = 0;
     for (uint32_t i = 0; i < LOCK_WAITERS; i++) {
         uint64_t ticket = __atomic_load_n(&l->waiting[i], __ATOMIC_RELAXED);
-        if (ticket && (first == NO_PLACE || ticket < *since)) {
+        if (ticket && (*since == 0 || ticket < *since)) {
             first = i;
             *since = ticket;
         }
