@@ -84,6 +84,8 @@ static int write_log(int fd, const struct journal_place *at,
         ret = disk_sync(fd);
     if (ret == 0)
         ret = label_write(fd, at->header, label);
+    if (ret == 0 && sync)
+        ret = disk_sync(fd);
     return ret;
 }
 
