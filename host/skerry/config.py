@@ -14,6 +14,7 @@ import msgspec
 from skerry import jsonc, source
 from skerry.entries import Entry, Field, read_entries
 from skerry.errors import ConfigError
+from skerry.keeping import Keeping
 from skerry.keys import COMPUTE, KEYS
 from skerry.paths import program_file
 from skerry.problems import Problems, nearest, quote
@@ -33,6 +34,8 @@ class Program:
     uri: str | None
     filename: Path
     storage: bool
+    storage_file: Path | None
+    durability: str
     shared_memory: int
     max_boot_time: float
     max_request_time: float
@@ -40,6 +43,7 @@ class Program:
     max_memory: int
     max_request_memory: int
     concurrency: int
+    max_queue: int
     main_arguments: tuple[str, ...] | None
     environment: tuple[str, ...]
     stdout: bool
@@ -83,6 +87,7 @@ class Reader:
     def __init__(self, base: Path, entries: list[Entry], problems: Problems) -> None:
         self.base = base
         self.problems = problems
+        self.keeping = Keeping(base, problems)
         groups = {entry.name: entry for entry in entries if entry.is_group}
         self.groups = {COMPUTE: Entry(COMPUTE, 0)} | groups
 
@@ -93,6 +98,7 @@ class Reader:
         values |= {key: field.value for key, field in fields.items()}
         values["name"] = entry.name
         values["filename"] = self.filename(entry)
+        values["storage_file"] = self.keeping.storage_file(entry, fields)
         values["max_request_memory"] = self.request_memory(entry, fields)
         return values
 

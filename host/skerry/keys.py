@@ -3,10 +3,14 @@
 import json
 from dataclasses import dataclass
 
-from skerry.values import Flag, Integer, Kind, Number, Pairs, Text, Texts
+from skerry.values import Choice, Flag, Integer, Kind, Number, Pairs, Text, Texts
 
 # The group that always exists.
 COMPUTE = "compute"
+
+# What an answer that has changed storage waits for, where storage has a file: the call
+# is in the file and outlives every process; or it outlives the machine too.
+PROCESS, FSYNC = "process", "fsync"
 
 # An entry with any of these is a program; one with none of them is a group.
 PROGRAM_ONLY = frozenset({"group", "uri", "filename"})
@@ -30,6 +34,14 @@ KEYS = {
         Text(), None, "the program's file; relative to the configuration; $HOME, $PWD"
     ),
     "storage": Key(Flag(), False, "keep state in a storage VM of the same program"),
+    "storage_file": Key(
+        Text(), None, "keeps the storage from one start to the next; needs storage"
+    ),
+    "durability": Key(
+        Choice((PROCESS, FSYNC)),
+        PROCESS,
+        "what a storage call in storage_file outlives: a crash, or a power cut too",
+    ),
     "shared_memory": Key(
         Integer(0, 1024, "MB", step=2), 0, "memory that all requests share; 0: none"
     ),
@@ -43,6 +55,10 @@ KEYS = {
         "what one request may write to; at most max_memory",
     ),
     "concurrency": Key(Integer(1, 1024), 16, "requests at the same time"),
+    # 16 requests for each of 16 clones: who would wait for more is told to come back.
+    "max_queue": Key(
+        Integer(0, 65536), 256, "requests that wait for one of these to end"
+    ),
     "main_arguments": Key(
         Texts(), None, "arguments of main after the name; absent: state file, VM type"
     ),

@@ -31,6 +31,19 @@ def program_file(text: str, base: Path) -> Path:
     return path
 
 
+def storage_file(text: str, base: Path) -> Path:
+    """The absolute path that (text) means in a configuration in directory (base).
+
+    The file may be there or not yet; raises ValueError, which names the path, where
+    there is something else, or no directory to make it in."""
+    path = base / expand(text)
+    if not path.parent.is_dir():
+        raise ValueError(f"expected a directory that exists: {path.parent}")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"expected a regular file, or none yet: {path}")
+    return path
+
+
 def expand(text: str) -> str:
     """(text) with $HOME, ${HOME}, $PWD and ${PWD} replaced; ValueError for others."""
     return VARIABLE.sub(variable, text)

@@ -88,6 +88,22 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the strings (words)."""
+
+    words: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        return " or ".join(map(quote, self.words))
+
+    def read(self, value: Value) -> str:
+        if not isinstance(value.data, str) or value.data not in self.words:
+            raise wrong(self.expected, value)
+        return value.data
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A string; no NUL, because it ends up in C."""
 

@@ -65,6 +65,8 @@ def test_a_filename_is_enough(directory):
         uri=None,
         filename=directory.path / "hello",
         storage=False,
+        storage_file=None,
+        durability="process",
         shared_memory=0,
         max_boot_time=16.0,
         max_request_time=8.0,
@@ -72,6 +74,7 @@ def test_a_filename_is_enough(directory):
         max_memory=256,
         max_request_memory=128,
         concurrency=16,
+        max_queue=256,
         main_arguments=None,
         environment=(),
         stdout=True,
@@ -88,6 +91,8 @@ def test_every_key_reaches_the_program(directory):
         "group": "compute",
         "uri": "https://some.where/hello",
         "storage": True,
+        "storage_file": str(directory.path / "state"),
+        "durability": "fsync",
         "shared_memory": 2,
         "max_boot_time": 1,
         "max_request_time": 0.5,
@@ -95,13 +100,18 @@ def test_every_key_reaches_the_program(directory):
         "max_memory": 64,
         "max_request_memory": 32,
         "concurrency": 4,
+        "max_queue": 0,
         "main_arguments": ["-v", ""],
         "environment": ["A=1", "B=x=y", "C="],
         "stdout": False,
     }
     program = directory.hello(**keys)
-    lists = {"main_arguments": ("-v", ""), "environment": ("A=1", "B=x=y", "C=")}
-    for key, value in (keys | lists).items():
+    read = {
+        "main_arguments": ("-v", ""),
+        "environment": ("A=1", "B=x=y", "C="),
+        "storage_file": directory.path / "state",
+    }
+    for key, value in (keys | read).items():
         assert getattr(program, key) == value
     assert isinstance(program.max_boot_time, float)
     assert keys.keys() | {"filename"} == KEYS.keys()
@@ -324,6 +334,9 @@ PAIRS = 'expected a list of "KEY=VALUE" strings, found '
         ("filename", "a\0b", 'expected a string without NUL, found "a\\u0000b"'),
         ("group", None, "expected a string, found null"),
         ("uri", ["x"], "expected a string, found a list"),
+        ("durability", "disk", 'expected "process" or "fsync", found "disk"'),
+        ("durability", True, 'expected "process" or "fsync", found true'),
+        ("max_queue", -1, "expected an integer from 0 to 65536, found -1"),
         ("main_arguments", "-v", 'expected a list of strings, found "-v"'),
         ("main_arguments", ["a", 1], "expected a list of strings, found 1 as item 2"),
         ("environment", "A=1", PAIRS + '"A=1"'),
@@ -346,6 +359,7 @@ def test_a_wrong_value_is_told_with_what_was_expected(directory, key, value, mes
         ("max_boot_time", 0.001, 3600),
         ("max_memory", 16, 4096),
         ("concurrency", 1, 1024),
+        ("max_queue", 0, 65536),
         ("max_request_memory", 1, 256),
     ],
 )
@@ -374,6 +388,68 @@ def test_max_request_memory_is_at_most_max_memory(directory):
 def test_a_wrong_max_memory_is_not_blamed_on_max_request_memory(directory):
     text = HELLO.replace("}", ', "max_memory": "lots", "max_request_memory": 4096 }')
     assert directory.problems(text) == [f'1: hello.max_memory: {MEMORY}"lots"']
+
+
+# Storage in a file
+
+
+KEPT = {"storage": True, "storage_file": "state"}
+
+
+def test_a_storage_file_is_found_like_a_filename_and_may_not_be_there_yet(
+    directory, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(directory.path))
+    monkeypatch.chdir("/")
+    expected = directory.path / "state"
+    for text in ("state", "$HOME/state", str(expected)):
+        assert directory.hello(**KEPT | {"storage_file": text}).storage_file == expected
+    expected.touch()
+    assert directory.hello(**KEPT).storage_file == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    {
+        "gone/state": "expected a directory that exists: {}/gone",
+        "hello/state": "expected a directory that exists: {}/hello",
+        ".": "expected a regular file, or none yet: {}",
+        "$FOO": "expected only $HOME and $PWD, found $FOO",
+    }.items(),
+)
+def test_a_place_that_cannot_hold_storage_is_told(directory, text, message):
+    entry = {"filename": "hello", "storage": True, "storage_file": text}
+    (problem,) = directory.problems(json.dumps({"hello": entry}))
+    where = "1: hello.storage_file: "
+    assert problem == where + message.format(directory.path)
+
+
+def test_a_storage_file_needs_storage(directory):
+    text = HELLO.replace("}", ',\n"storage_file": "state" }')
+    expected = '2: hello.storage_file: expected "storage": true beside it'
+    assert directory.problems(text) == [expected]
+    assert directory.program(f'"compute": {{ "storage": true }}, {text}').storage_file
+
+
+@pytest.mark.parametrize("other", ["state", "inner/../state", "link"])
+def test_two_programs_cannot_have_the_same_storage_file(directory, other):
+    (directory.path / "inner").mkdir()
+    (directory.path / "link").symlink_to("state")
+    keys = {"filename": "hello"} | KEPT
+    programs = {"a": keys, "b": keys | {"storage_file": other}}
+    (problem,) = directory.problems(json.dumps(programs))
+    assert problem.startswith("1: b.storage_file: expected a file of its own: ")
+    assert problem.endswith(' is that of "a"')
+
+
+def test_durability_needs_a_storage_file_but_a_group_may_give_it(directory):
+    message = directory.hello_problem("durability", "fsync")
+    assert message == "expected a storage_file beside it"
+    keys = {"filename": "hello"}
+    programs = {"compute": {"durability": "fsync"}, "a": keys | KEPT, "b": keys}
+    kept, other = directory.load(json.dumps(programs)).programs
+    assert (kept.durability, kept.storage_file) == ("fsync", directory.path / "state")
+    assert other.storage_file is None
 
 
 # Names
