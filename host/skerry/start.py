@@ -5,6 +5,7 @@ requests. What comes of it serves here, or goes as a Parcel to processes that se
 """
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -98,15 +99,19 @@ class Started:
         self.close()
 
 
-def start(config: Config, log: Log) -> Started:
+def start(config: Config, log: Log, old: Parcel | None = None) -> Started:
     """Boots (config); takes the program's own start-up time. ProgramError when it does
-    not start; what it printed is logged either way."""
+    not start; what it printed is logged either way.
+
+    What (old), the same program as it was started before, keeps in storage and shared
+    memory lives on if nothing has changed that it depends on; else both begin anew. Its
+    descriptors stay its own."""
     begin = time.monotonic()
     with ExitStack() as undo:
         started = undo.enter_context(Started(config))
         undo.callback(started.print_lines, log)
         try:
-            _boot_all(started)
+            _boot_all(started, old)
         except native.NativeError as error:
             raise ProgramError(config.name, error.step, error.reason) from None
         except OSError as error:
@@ -117,19 +122,64 @@ def start(config: Config, log: Log) -> Started:
     return started
 
 
-def _boot_all(started: Started) -> None:
+def _boot_all(started: Started, old: Parcel | None) -> None:
     config, held = started.config, started.held
     elf = config.filename.read_bytes()
     started.version = hashlib.sha256(elf).hexdigest()
+    started.state = _state(config, started.version)
+    if old is None or not _keep_state(started, old):
+        _make_state(started, elf)
+    started.snapshot = held.enter_context(_boot(started, elf, "request"))
+
+
+def _state(config: Config, version: str) -> str:
+    """All that the memory of storage depends on, as a digest."""
+    depends = (
+        version,
+        config.storage,
+        arguments(config, "storage"),
+        environment(config, "storage"),
+        config.max_memory,
+        config.shared_memory,
+    )
+    return hashlib.sha256(msgspec.json.encode(depends)).hexdigest()
+
+
+def _keep_state(started: Started, old: Parcel) -> bool:
+    """Attaches the storage and the shared memory of (old) if they fit."""
+    contents = _contents(old)
+    before, now = contents.config, started.config
+    kept = (before.storage_file, before.durability)
+    if contents.state != started.state or kept != (now.storage_file, now.durability):
+        return False
+    fds = iter([os.dup(fd) for fd in old.fds])
+    os.close(next(fds))
+    _attach_state(started, contents, fds)
+    return True
+
+
+def _make_state(started: Started, elf: bytes) -> None:
+    config, held = started.config, started.held
     if config.shared_memory:
         started.shared = native.SharedMemory(config.shared_memory * _MB)
         held.enter_context(started.shared)
     if config.storage:
-        limit = config.max_storage_time
+        limit, file = config.max_storage_time, _storage_file(started)
         with _boot(started, elf, "storage") as snapshot:
-            started.storage = native.Storage(snapshot, started.console, limit)
+            started.storage = native.Storage(snapshot, started.console, limit, file)
         held.enter_context(started.storage)
-    started.snapshot = held.enter_context(_boot(started, elf, "request"))
+
+
+def _storage_file(started: Started) -> native.StorageFile | None:
+    config = started.config
+    if config.storage_file is None:
+        return None
+    return native.StorageFile(
+        path=str(config.storage_file),
+        digest=bytes.fromhex(started.state),
+        text=f"{config.name}, file {started.version[:12]}, {config.max_memory} MB",
+        waits=config.durability == "fsync",
+    )
 
 
 def _boot(started: Started, elf: bytes, kind: str) -> native.Snapshot:
@@ -172,9 +222,8 @@ def pack(started: Started) -> Parcel:
 def unpack(parcel: Parcel) -> Started:
     """The program in (parcel), whose descriptors it takes over. NativeError when it
     comes from another version, or there is no memory for it."""
-    contents = msgspec.json.decode(parcel.data, type=_Contents, dec_hook=_path)
-    config, fds = contents.config, iter(parcel.fds)
-    started = Started(config)
+    contents, fds = _contents(parcel), iter(parcel.fds)
+    started = Started(contents.config)
     started.ready_ms, started.version = contents.ready_ms, contents.version
     started.state = contents.state
     try:
@@ -185,15 +234,23 @@ def unpack(parcel: Parcel) -> Started:
     return started
 
 
+def _contents(parcel: Parcel) -> _Contents:
+    return msgspec.json.decode(parcel.data, type=_Contents, dec_hook=_path)
+
+
 def _attach(started: Started, contents: _Contents, fds: Iterator[int]) -> None:
-    config, held = started.config, started.held
     requests = next(fds)
+    _attach_state(started, contents, fds)
+    snapshot = native.Snapshot.attach(contents.requests, requests, started.shared)
+    started.snapshot = started.held.enter_context(snapshot)
+
+
+def _attach_state(started: Started, contents: _Contents, fds: Iterator[int]) -> None:
+    config, held = started.config, started.held
     if config.shared_memory:
         size = config.shared_memory * _MB
         started.shared = native.SharedMemory.attach(next(fds), size)
         held.enter_context(started.shared)
-    snapshot = native.Snapshot.attach(contents.requests, requests, started.shared)
-    started.snapshot = held.enter_context(snapshot)
     if contents.storage is not None:
         started.storage = native.Storage.attach(
             contents.storage,
