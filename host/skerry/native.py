@@ -231,11 +231,12 @@ class Storage(Owner):
         super().__init__(out[0])
 
     def export(self) -> tuple[bytes, list[int]]:
-        """What it is, and its descriptors, for another process; the descriptors stay
-        this object's own."""
+        """What it is, and its descriptors, for another process: memory, control,
+        committed image, and its file's, which may be -1. They stay this object's own.
+        """
         data, fds = ffi.new("char[]", lib.skerry_snapshot_size()), ffi.new("int[4]")
         lib.skerry_storage_export(self.raw, data, fds)
-        return bytes(ffi.buffer(data)), [fd for fd in fds if fd >= 0]
+        return bytes(ffi.buffer(data)), list(fds)
 
     @classmethod
     def attach(
@@ -247,12 +248,13 @@ class Storage(Owner):
         max_storage_time: float,
     ) -> Self:
         """What export() gave to another process; takes (fds) over. Both work on the
-        same state from now on."""
+        same state from now on. The last of them is the second, opened anew for this
+        process alone, or -1: then this does it."""
         out, error = ffi.new("struct skerry_storage **"), _error()
-        four = ffi.new("int[4]", [*fds, -1][:4])
+        five = ffi.new("int[5]", fds)
         raw, limit = shared.raw if shared else ffi.NULL, int(max_storage_time * _NS)
         code = lib.skerry_storage_import(
-            data, len(data), four, raw, limit, console.raw, out, error
+            data, len(data), five, raw, limit, console.raw, out, error
         )
         check(code, error)
         return _adopt(cls, out[0])

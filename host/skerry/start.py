@@ -49,15 +49,21 @@ def environment(config: Config, kind: str) -> list[str]:
 @dataclass(frozen=True)
 class Parcel:
     """A started program on its way to another process of the same version: (data), and
-    descriptors that belong to whoever holds the parcel."""
+    descriptors that belong to whoever holds the parcel.
+
+    (seat) is the index of the one, if any, that a process has to open anew for itself.
+    If it may not open files, whoever sends it the parcel does, with reopen(), and puts
+    it behind the others."""
 
     data: bytes
     fds: tuple[int, ...]
+    seat: int | None = None
 
 
 class _Contents(msgspec.Struct):
     """What Parcel.data holds; the descriptors are in this order: requests, shared
-    memory if there is one, then those of storage."""
+    memory if there is one, then those of storage: memory, control, committed image, its
+    file if it has one."""
 
     config: Config
     ready_ms: float
@@ -204,10 +210,11 @@ def pack(started: Started) -> Parcel:
     fds = [fd]
     if started.shared:
         fds.append(started.shared.export())
-    storage = None
+    storage = seat = None
     if started.storage:
+        seat = len(fds) + 1
         storage, more = started.storage.export()
-        fds += more
+        fds += more if started.config.storage_file else more[:3]
     contents = _Contents(
         started.config,
         started.ready_ms,
@@ -216,7 +223,7 @@ def pack(started: Started) -> Parcel:
         requests,
         storage,
     )
-    return Parcel(msgspec.json.encode(contents, enc_hook=str), tuple(fds))
+    return Parcel(msgspec.json.encode(contents, enc_hook=str), tuple(fds), seat)
 
 
 def unpack(parcel: Parcel) -> Started:
@@ -252,14 +259,21 @@ def _attach_state(started: Started, contents: _Contents, fds: Iterator[int]) -> 
         started.shared = native.SharedMemory.attach(next(fds), size)
         held.enter_context(started.shared)
     if contents.storage is not None:
+        own = [next(fds), next(fds), next(fds)]
+        own += [next(fds) if config.storage_file else -1, next(fds, -1)]
         started.storage = native.Storage.attach(
             contents.storage,
-            list(fds),
+            own,
             started.shared,
             started.console,
             config.max_storage_time,
         )
         held.enter_context(started.storage)
+
+
+def reopen(fd: int) -> int:
+    """The memory behind (fd) with a file description of its own."""
+    return os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
 
 
 def _path(kind: type, value: Any) -> Path:

@@ -120,9 +120,11 @@ void skerry_storage_close(struct skerry_storage *storage);
 
 /* Handing over to another process of the same build, which then works on the same
  * state. Export writes skerry_snapshot_size bytes to (dst); the descriptors stay the
- * storage's own, the last may be -1. Import takes them over, whatever comes back. */
+ * storage's own: memory, control, committed image, and the file or -1. Import takes
+ * them over, whatever comes back; it takes one more: control, opened anew for this
+ * process by one that may open /proc/self/fd, or -1: then it does that itself. */
 void skerry_storage_export(const struct skerry_storage *storage, void *dst, int fds[4]);
-int skerry_storage_import(const void *src, size_t size, const int fds[4],
+int skerry_storage_import(const void *src, size_t size, const int fds[5],
                           struct skerry_shm *shm, uint64_t call_ns,
                           struct skerry_console *console, struct skerry_storage **out,
                           struct skerry_error *err);

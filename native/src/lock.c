@@ -82,6 +82,13 @@ int lock_join(struct lock *l, int memfd, struct lock_seat *seat,
     *seat = (struct lock_seat){.fd = open(path, O_RDWR | O_CLOEXEC)};
     if (seat->fd < 0)
         return skerry_fail(err, "storage lock: /proc/self/fd");
+    return lock_join_with(l, seat->fd, seat, err);
+}
+
+int lock_join_with(struct lock *l, int fd, struct lock_seat *seat,
+                   struct skerry_error *err)
+{
+    *seat = (struct lock_seat){.fd = fd};
     int ret = sit_down(seat, err);
     if (ret < 0) {
         lock_leave(seat);

@@ -42,6 +42,11 @@ struct lock_ticket {
 int lock_join(struct lock *l, int memfd, struct lock_seat *seat,
               struct skerry_error *err);
 
+/* The same with (fd), which another process has opened so for this one, and which is
+ * taken over, whatever comes back: for processes that may not open files. */
+int lock_join_with(struct lock *l, int fd, struct lock_seat *seat,
+                   struct skerry_error *err);
+
 /* Leaves the place to others. The lock must not be held, nor waited for. */
 void lock_leave(struct lock_seat *seat);
 

@@ -100,12 +100,13 @@ static void close_all(const int *fds, int count)
             close(fds[i]);
 }
 
-int skerry_storage_import(const void *src, size_t size, const int fds[4],
+int skerry_storage_import(const void *src, size_t size, const int fds[5],
                           struct skerry_shm *shm, uint64_t call_ns,
                           struct skerry_console *console, struct skerry_storage **out,
                           struct skerry_error *err)
 {
-    int mine[4] = {fcntl(fds[0], F_DUPFD_CLOEXEC, 0), fds[1], fds[2], fds[3]};
+    int mine[STORE_FDS] = {fcntl(fds[0], F_DUPFD_CLOEXEC, 0), fds[1], fds[2], fds[3],
+                           fds[4]};
     struct skerry_snapshot *snapshot = NULL;
     int ret = mine[0] < 0 ? skerry_fail(err, "storage") : 0;
     if (ret < 0)
@@ -115,7 +116,7 @@ int skerry_storage_import(const void *src, size_t size, const int fds[4],
     struct skerry_storage *s = ret < 0 ? NULL : make(snapshot, call_ns, console);
     skerry_snapshot_close(snapshot);
     if (!s) {
-        close_all(mine, 4);
+        close_all(mine, STORE_FDS);
         return ret < 0 ? ret : skerry_fail(err, "storage");
     }
     ret = store_attach(&s->store, mine, &s->snapshot->layout, err);

@@ -72,8 +72,10 @@ int store_create(struct store *s, int live_fd, const struct layout *layout,
                  struct skerry_error *err);
 
 /* Joins the store that another process has made; takes the descriptors over, whatever
- * comes back: live, control, committed image, file or -1. */
-int store_attach(struct store *s, const int fds[4], const struct layout *layout,
+ * comes back: live, control, committed image, file or -1, and control opened anew for
+ * this process or -1 (see lock_join_with). */
+#define STORE_FDS 5
+int store_attach(struct store *s, const int fds[STORE_FDS], const struct layout *layout,
                  struct skerry_error *err);
 void store_close(struct store *s);
 

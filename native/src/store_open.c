@@ -30,10 +30,13 @@ static int map_all(struct store *s, struct skerry_error *err)
     return s->changed ? 0 : skerry_fail(err, "storage");
 }
 
-/* Takes a seat at the lock; what its last holder left there is repaired. */
-static int join(struct store *s, struct skerry_error *err)
+/* Takes a seat at the lock, with (own) if that was opened for us; what its last holder
+ * left there is repaired. */
+static int join(struct store *s, int own, struct skerry_error *err)
 {
-    int ret = lock_join(&s->control->lock, s->control_fd, &s->seat, err);
+    struct lock *l = &s->control->lock;
+    int ret = own < 0 ? lock_join(l, s->control_fd, &s->seat, err)
+                      : lock_join_with(l, own, &s->seat, err);
     if (ret < 0)
         return ret;
     s->joined = 1;
@@ -43,6 +46,12 @@ static int join(struct store *s, struct skerry_error *err)
     store_give(s);
     errno = -ret;
     return ret < 0 ? skerry_fail(err, "storage repair") : 0;
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
 }
 
 static void begin(struct store *s, int live_fd, const struct layout *layout)
@@ -70,7 +79,7 @@ static int make_shared(struct store *s, const struct process *process,
     s->control->magic = CONTROL_MAGIC;
     s->control->size = sizeof(*s->control);
     s->control->process = s->control->committed = *process;
-    return join(s, err);
+    return join(s, -1, err);
 }
 
 /* Lines of the file's state go to the committed image, which is all zero. */
@@ -143,7 +152,7 @@ int store_create(struct store *s, int live_fd, const struct layout *layout,
     return ret;
 }
 
-int store_attach(struct store *s, const int fds[4], const struct layout *layout,
+int store_attach(struct store *s, const int fds[STORE_FDS], const struct layout *layout,
                  struct skerry_error *err)
 {
     begin(s, fds[0], layout);
@@ -151,18 +160,15 @@ int store_attach(struct store *s, const int fds[4], const struct layout *layout,
     s->committed_fd = fds[2];
     s->file = fds[3];
     int ret = map_all(s, err);
-    if (ret < 0)
+    if (ret == 0 &&
+        (s->control->magic != CONTROL_MAGIC || s->control->size != sizeof(*s->control)))
+        ret = skerry_refuse(err, EINVAL, "storage",
+                            "it was made by another version of skerry");
+    if (ret < 0) {
+        close_fd(fds[4]);
         return ret;
-    if (s->control->magic != CONTROL_MAGIC || s->control->size != sizeof(*s->control))
-        return skerry_refuse(err, EINVAL, "storage",
-                             "it was made by another version of skerry");
-    return join(s, err);
-}
-
-static void close_fd(int fd)
-{
-    if (fd >= 0)
-        close(fd);
+    }
+    return join(s, fds[4], err);
 }
 
 void store_close(struct store *s)
