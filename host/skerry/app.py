@@ -1,15 +1,17 @@
-"""All programs of a configuration, and the request handler that they share."""
+"""All programs that a process serves, and the request handler that they share."""
 
 import asyncio
+from collections.abc import Sequence
 
-from skerry.config import Config
-from skerry.config import Program as ProgramConfig
-from skerry.errors import ProgramError
+from skerry.counts import Counts
 from skerry.log import Log
 from skerry.message import Request, Response
+from skerry.native import NativeError
 from skerry.program import Program
 from skerry.router import Router
-from skerry.start import start
+from skerry.start import Parcel, unpack
+
+_LOOK = 0.05  # seconds between looks whether a program that left is done
 
 
 class Absent:
@@ -28,47 +30,78 @@ _NOT_STARTED = Absent(503, "503 the program did not start\n")
 
 
 class App:
-    """The handler of an HTTP server: app(request) is its response, or will be."""
+    """The handler of an HTTP server: app(request) is its response, or will be.
+
+    Programs are added by a number that is never used again, and serve once use() names
+    them; who is not named any more finishes what it has begun, and is closed."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self.programs: list[Program] = []
+        self._programs: dict[int, Program | Absent] = {}
+        self._past: dict[str, Counts] = {}  # of programs that left
+        self._leaving: set[asyncio.Task[None]] = set()
         self._router: Router[Program | Absent] = Router({}, _NOBODY)
 
-    async def start(self, config: Config) -> None:
-        """Starts all programs at the same time. One that does not start is logged, and
-        answers 503."""
-        started = await asyncio.gather(
-            *(asyncio.to_thread(self._start, each) for each in config.programs)
-        )
-        names = (each.name for each in config.programs)
-        self._router = Router(dict(zip(names, started, strict=True)), _NOBODY)
-        self.programs = [each for each in started if isinstance(each, Program)]
-
-    def _start(self, config: ProgramConfig) -> Program | Absent:
+    def add(self, number: int, parcel: Parcel) -> None:
+        """Takes over (parcel) as (number). When there is no room for it, that is
+        logged, and it answers 503."""
         try:
-            program = Program(start(config, self._log), self._log)
-        except ProgramError as error:
-            self._log.problem(f"program '{error.name}': {error.step}: {error.reason}")
-            return _NOT_STARTED
-        self._log.info(_ready_line(program))
-        return program
+            self._programs[number] = Program(unpack(parcel), self._log)
+        except NativeError as error:
+            self._log.problem(f"a program cannot be served here: {error}")
+            self._programs[number] = _NOT_STARTED
+
+    def use(self, programs: Sequence[tuple[str, int | None]]) -> None:
+        """From now on these serve, by name; None stands for one that did not start."""
+        old = self._programs
+        self._programs = {
+            number: old[number] for _, number in programs if number is not None
+        }
+        found = {name: self._find(number) for name, number in programs}
+        self._router = Router(found, _NOBODY)
+        for number, program in old.items():
+            if number not in self._programs and isinstance(program, Program):
+                self._let_go(program)
+
+    def _find(self, number: int | None) -> Program | Absent:
+        return _NOT_STARTED if number is None else self._programs[number]
+
+    def _let_go(self, program: Program) -> None:
+        task = asyncio.get_running_loop().create_task(self._finish(program))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _finish(self, program: Program) -> None:
+        while not counts(program).is_idle:
+            await asyncio.sleep(_LOOK)
+        name = program.config.name
+        self._past[name] = self._past.get(name, Counts()) + counts(program).totals
+        program.close()
 
     def __call__(self, request: Request) -> Response | None:
         return self._router.match(request.host, request.target).answer(request)
 
+    def counts(self) -> dict[str, Counts]:
+        """What programs have done here, by name, from the beginning."""
+        found = dict(self._past)
+        for program in self._programs.values():
+            if isinstance(program, Program):
+                name = program.config.name
+                found[name] = found.get(name, Counts()) + counts(program)
+        return found
+
     def close(self) -> None:
         """Ends all programs; no request may be in flight."""
-        for program in self.programs:
-            program.close()
+        for task in self._leaving:
+            task.cancel()
+        for program in self._programs.values():
+            if isinstance(program, Program):
+                program.close()
 
 
-def _ready_line(program: Program) -> str:
-    config = program.config
-    parts = []
-    if config.storage:
-        parts.append("storage")
-    if config.shared_memory:
-        parts.append(f"shared memory {config.shared_memory} MB")
-    parts.append(f"ready={program.started.ready_ms:.2f}ms")
-    return f"Program '{config.name}' is loaded ({', '.join(parts)})"
+def counts(program: Program) -> Counts:
+    """What (program) has done, and does."""
+    pool = program.pool
+    free = len(pool.free)
+    waiting = len(pool._waiting) + len(program._queue)
+    return Counts(clones_busy=pool._made - free, clones_free=free, waiting=waiting)

@@ -1,70 +1,112 @@
-"""One process that serves a configuration until it is told to stop."""
+"""A worker process: serves the programs that its supervisor sends, on its sockets.
+
+    python -m skerry.worker CHANNEL PARENT SOCKET...
+
+It runs guests. The supervisor replaces it when it dies, and nothing that was
+acknowledged is lost with it: what programs keep lies in memory that others hold too."""
 
 import asyncio
+import contextlib
 import signal
+import socket
+import sys
+from collections.abc import Sequence
 
-from skerry import http, native
+import uvloop
+
+from skerry import http
 from skerry.app import App
-from skerry.config import Config
-from skerry.errors import SkerryError
+from skerry.channel import Channel
+from skerry.child import adopt, die_with
 from skerry.log import Log
+from skerry.messages import (
+    Add,
+    Ask,
+    Command,
+    Counted,
+    Drain,
+    Draining,
+    Serving,
+    Use,
+)
+from skerry.start import Parcel
 
-_GRACE = 30.0  # seconds that requests in flight get to finish
-
-
-class CannotServe(SkerryError):
-    """This machine, or its state, does not allow serving; says what to do."""
-
-
-def check_machine() -> None:
-    """Proves that reset holds on this KVM, or raises CannotServe."""
-    try:
-        facts = native.probe()
-    except native.NativeError as error:
-        raise CannotServe(
-            f"KVM cannot be used: {error}\nrun skerry doctor to see what to do"
-        ) from None
-    if not facts.reset_holds:
-        raise CannotServe(
-            "this KVM does not put machines back reliably: a test request saw what "
-            "the one before it left; skerry does not serve here"
-        )
+GRACE = 30.0  # seconds that requests in flight get to finish, if nobody says else
 
 
-async def serve(config: Config, host: str, port: int, log: Log) -> None:
-    """Starts the programs, listens, serves; returns when SIGTERM or SIGINT came and
-    what was in flight is done."""
-    check_machine()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stop.set)
-    app = App(log)
-    await app.start(config)
-    try:
-        server = await _listen(app, host, port)
-    except BaseException:
-        app.close()
-        raise
-    log.info(f"listening on {place(host, server.port)}")
-    await stop.wait()
-    log.info("stopping")
-    await server.stop(_GRACE)
-    app.close()
+class Worker:
+    """Obeys the supervisor until it says drain, is gone, or SIGTERM comes."""
+
+    def __init__(
+        self, channel: Channel[Command], sockets: Sequence[socket.socket]
+    ) -> None:
+        self._channel = channel
+        self._sockets = sockets
+        self._app = App(Log())
+        self._server: http.Server | None = None
+        self._end = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> None:
+        """Returns when what was in flight is done."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.end, GRACE)
+        obeying = loop.create_task(self._obey())
+        seconds = await self._end
+        if self._server:
+            await self._drain(self._server, seconds)
+        obeying.cancel()
+        self._app.close()
+
+    def end(self, seconds: float) -> None:
+        """Drain within (seconds), and end."""
+        if not self._end.done():
+            self._end.set_result(seconds)
+
+    async def _drain(self, server: http.Server, seconds: float) -> None:
+        stopping = asyncio.create_task(server.stop(seconds))
+        await asyncio.sleep(0)  # now it has stopped listening
+        with contextlib.suppress(OSError):
+            await self._channel.send(Draining())
+        await stopping
+
+    async def _obey(self) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                command, fds = await self._channel.receive()
+                await self._do(command, fds)
+        self.end(0)
+
+    async def _do(self, command: Command, fds: tuple[int, ...]) -> None:
+        match command:
+            case Add():
+                self._app.add(command.id, Parcel(command.data, fds))
+            case Use():
+                await self._use(command)
+            case Ask():
+                connections = self._server.connections if self._server else 0
+                await self._channel.send(Counted(connections, self._app.counts()))
+            case Drain():
+                self.end(command.seconds)
+
+    async def _use(self, command: Use) -> None:
+        self._app.use(command.programs)
+        if self._server is None:
+            self._server = await http.serve_on(self._app, self._sockets)
+        await self._channel.send(Serving())
 
 
-async def _listen(app: App, host: str, port: int) -> http.Server:
-    try:
-        return await http.serve(app, host, port)
-    except (OSError, UnicodeError) as error:
-        # UnicodeError: (host) cannot be a name in the DNS.
-        reason = getattr(error, "strerror", None) or "not a host name"
-        raise CannotServe(
-            f"cannot listen on {place(host, port)}: {reason}; "
-            "choose another with --listen HOST:PORT"
-        ) from None
+async def _main(end: str, numbers: Sequence[str]) -> None:
+    sockets = [socket.socket(fileno=int(each)) for each in numbers]
+    await Worker(adopt(end, Command), sockets).run()
 
 
-def place(host: str, port: int) -> str:
-    """HOST:PORT; an IPv6 address stands in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def main() -> None:
+    end, parent, *numbers = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    die_with(int(parent))
+    uvloop.run(_main(end, numbers))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,35 +1,29 @@
-"""All programs together: started at the same time, each reached by its name."""
+"""All programs of a process: each reached by its name, exchanged while others serve."""
 
 import asyncio
 import io
-import threading
 from pathlib import Path
 
 import pytest
 
 from skerry import app as app_module
 from skerry.app import App
-from skerry.config import Config, defaults
-from skerry.errors import ProgramError
+from skerry.config import defaults
+from skerry.counts import Counts
 from skerry.log import Log
 from skerry.message import Request, Response
-
-LONG = 60.0
+from skerry.native import NativeError
 
 
 class FakeProgram:
-    """Starts as its name says: "bad..." fails, "pair..." waits for another pair."""
+    """What App asks of a Program; a parcel is its name."""
 
-    pair = threading.Barrier(2)
-
-    def __init__(self, config, log):
-        self.config = config
-        self.ready_ms = 1.5
+    def __init__(self, parcel, log):
+        if parcel == "large":
+            raise NativeError("mmap", "Cannot allocate memory", -12)
+        self.config = defaults(parcel, Path("/bin/true"))
+        self.counts = Counts()
         self.closed = False
-        if config.name.startswith("bad"):
-            raise ProgramError(config.name, "load", "not an ELF file")
-        if config.name.startswith("pair"):
-            self.pair.wait(LONG)
 
     def answer(self, request):
         return Response.text(200, self.config.name)
@@ -39,23 +33,21 @@ class FakeProgram:
 
 
 @pytest.fixture
-def started(monkeypatch):
-    """started(*names): an app with programs of these names, and what it logged."""
+def programs(monkeypatch):
+    """programs(*names): an app that serves them, numbered from 1, and what it logs."""
+    monkeypatch.setattr(app_module, "unpack", lambda parcel: parcel)
     monkeypatch.setattr(app_module, "Program", FakeProgram)
+    monkeypatch.setattr(app_module, "counts", lambda program: program.counts)
 
-    def start(*configs):
+    def make(*names):
         out = io.StringIO()
         app = App(Log(out))
-        asyncio.run(app.start(Config(Path("programs.json"), configs)))
-        return app, out.getvalue()
+        for number, name in enumerate(names, 1):
+            app.add(number, name)
+        app.use([(name, number) for number, name in enumerate(names, 1)])
+        return app, out
 
-    return start
-
-
-def config(name, **keys):
-    made = defaults(name, Path("/bin/true"))
-    values = {each: getattr(made, each) for each in made.__slots__}
-    return type(made)(**values | keys)
+    return make
 
 
 def ask(app, target, host=b"localhost"):
@@ -63,52 +55,80 @@ def ask(app, target, host=b"localhost"):
     return response.status, response.body
 
 
-def test_a_request_reaches_the_program_that_it_names(started):
-    app, _ = started(config("one"), config("two"))
+def test_a_request_reaches_the_program_that_it_names(programs):
+    app, _ = programs("one", "two")
     assert ask(app, b"/one/x?y") == (200, b"one")
     assert ask(app, b"/two") == (200, b"two")
     assert ask(app, b"/one", b"two:80") == (200, b"two")
 
 
-def test_a_request_that_names_no_program_is_a_404(started):
-    app, _ = started(config("one"))
+def test_a_request_that_names_no_program_is_a_404(programs):
+    app, _ = programs("one")
     status, body = ask(app, b"/none")
     assert (status, body[:4]) == (404, b"404 ")
 
 
-def test_a_program_that_did_not_start_is_a_503_and_is_logged(started):
-    app, said = started(config("bad"), config("one"))
+def test_a_program_that_did_not_start_is_a_503(programs):
+    app, _ = programs("one")
+    app.use([("bad", None), ("one", 1)])
     status, body = ask(app, b"/bad/x")
     assert (status, body[:4]) == (503, b"503 ")
     assert ask(app, b"/", b"bad")[0] == 503
     assert ask(app, b"/one")[0] == 200
-    assert "error: program 'bad': load: not an ELF file\n" in said
 
 
-def test_programs_start_at_the_same_time(started):
-    app, _ = started(config("pair1"), config("pair2"))
-    assert len(app.programs) == 2
+def test_a_program_that_there_is_no_room_for_is_a_503_and_is_logged(programs):
+    app, out = programs("large", "one")
+    assert ask(app, b"/large")[0] == 503
+    assert ask(app, b"/one")[0] == 200
+    assert "cannot be served here: mmap: Cannot allocate memory\n" in out.getvalue()
 
 
-def test_the_log_says_what_is_ready_and_what_it_has(started):
-    _, said = started(
-        config("plain"),
-        config("stores", storage=True),
-        config("shares", shared_memory=4),
-    )
-    assert set(said.splitlines()) == {
-        "Program 'plain' is loaded (ready=1.50ms)",
-        "Program 'stores' is loaded (storage, ready=1.50ms)",
-        "Program 'shares' is loaded (shared memory 4 MB, ready=1.50ms)",
-    }
-
-
-def test_an_app_that_has_not_started_knows_nobody():
+def test_an_app_that_has_no_programs_knows_nobody():
     assert ask(App(Log(io.StringIO())), b"/one")[0] == 404
 
 
-def test_closing_ends_all_programs_that_started(started):
-    app, _ = started(config("one"), config("bad"), config("two"))
-    programs = app.programs
+async def until_closed(program):
+    async with asyncio.timeout(60):
+        while not program.closed:
+            await asyncio.sleep(0.01)
+
+
+def test_a_program_that_leaves_is_closed_when_it_is_idle(programs, monkeypatch):
+    monkeypatch.setattr(app_module, "_LOOK", 0.001)
+    app, _ = programs("one", "two")
+    old = app._programs[1]
+
+    async def story():
+        old.counts = Counts(requests=5, clones_busy=1)
+        app.add(3, "one")
+        app.use([("one", 3), ("two", 2)])
+        await asyncio.sleep(0.01)
+        assert not old.closed
+        old.counts = Counts(requests=6)
+        await until_closed(old)
+
+    asyncio.run(story())
+    assert ask(app, b"/one") == (200, b"one")
+
+
+def test_what_a_program_has_counted_stays_when_it_leaves(programs):
+    app, _ = programs("one")
+    old = app._programs[1]
+    old.counts = Counts(requests=6, errors=1, clones_free=3)
+
+    async def story():
+        app.add(2, "one")
+        app.use([("one", 2)])
+        await until_closed(old)
+
+    asyncio.run(story())
+    app._programs[2].counts = Counts(requests=2, clones_free=1)
+    assert app.counts() == {"one": Counts(requests=8, errors=1, clones_free=1)}
+
+
+def test_closing_ends_all_programs(programs):
+    app, _ = programs("one", "two")
+    served = list(app._programs.values())
     app.close()
-    assert [each.closed for each in programs] == [True, True]
+    assert [each.closed for each in served] == [True, True]

@@ -7,7 +7,7 @@ import pytest
 from skerry import __version__
 from skerry.cli import main, make_parser
 from skerry.commands import serve
-from skerry.worker import place
+from skerry.supervise.listen import place
 
 VERBS = ("serve", "check", "run", "doctor")
 

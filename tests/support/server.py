@@ -8,12 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from support.client import LONG, Answer, ask, connection
+from support.client import LONG, Answer, ask, connection, wait_until
 from support.guests import PRELUDE, ROOT, compile_guest
 
 SKERRY = str(Path(sys.executable).with_name("skerry"))
@@ -38,22 +38,54 @@ def write_config(directory: Path, programs: Mapping[str, Mapping[str, Any]]) -> 
     return path
 
 
+def children(pid: int) -> list[int]:
+    """The processes that process (pid) has started and that still run, oldest first."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(each) for each in found.split()]
+
+
+def runs(pid: int, module: str) -> bool:
+    """Whether process (pid) runs (module), as python -m does."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return module.encode() in command
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether SIGSTOP has reached all threads of process (pid)."""
+    states = (path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat"))
+    return all(each.rpartition(")")[2].split()[0] == "T" for each in states)
+
+
 class Server:
     """skerry serve FILE on a free port; ready when constructed. A context manager.
 
     One that ends before it listens raises ChildProcessError with what it printed. With
-    (deaf), the pipe that it logs to is closed once it listens.
+    (deaf), the pipe that it logs to is closed once it listens. There is one worker
+    unless (workers) says more; (process) is the supervisor. (options) go to the command
+    as they are. With (wait) False it is ready when it is started.
     """
 
     def __init__(
-        self, file: Path, env: Mapping[str, str] | None = None, deaf: bool = False
+        self,
+        file: Path,
+        env: Mapping[str, str] | None = None,
+        deaf: bool = False,
+        workers: int = 1,
+        options: Sequence[str] = (),
+        wait: bool = True,
     ) -> None:
         self._deaf = deaf
         self._lines: list[str] = []
         self._more = threading.Condition()
         self._ended = False
         self.process = subprocess.Popen(
-            [*ENDS_WITH_US, SKERRY, "serve", file, "--listen", "127.0.0.1:0"],
+            [
+                *(*ENDS_WITH_US, SKERRY, "serve", file, "--listen", "127.0.0.1:0"),
+                *("--workers", str(workers), *options),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -62,14 +94,28 @@ class Server:
             errors="replace",
             env=dict(env or os.environ) | BUFFERED,
         )
-        self.pid = self.process.pid
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            self.port = int(self.wait_for(LISTENING)[1])
+            self.port = int(self.wait_for(LISTENING)[1]) if wait else 0
         except BaseException:
             self.stop(signal.SIGKILL)
             raise
+
+    def all_of(self, module: str) -> list[int]:
+        """The processes of this server that run (module)."""
+        return [each for each in children(self.process.pid) if runs(each, module)]
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that serve."""
+        return self.all_of("skerry.worker")
+
+    @property
+    def pid(self) -> int:
+        """The process that serves, when there is one."""
+        (only,) = self.workers
+        return only
 
     @property
     def log(self) -> str:
@@ -106,12 +152,16 @@ class Server:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Stands still inside: what is sent meanwhile, it meets all at once."""
-        self.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
+        held = self.workers
+        for each in held:
+            os.kill(each, signal.SIGSTOP)
+        for each in held:
+            wait_until(lambda each=each: is_stopped(each))
         try:
             yield
         finally:
-            self.process.send_signal(signal.SIGCONT)
+            for each in held:
+                os.kill(each, signal.SIGCONT)
 
     def stop(self, with_signal: int = signal.SIGTERM) -> int:
         """Ends it, and returns its exit status. May be called again."""

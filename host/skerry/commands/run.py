@@ -5,11 +5,11 @@ import re
 import sys
 from pathlib import Path
 
-from skerry import worker
 from skerry.config import Program as Config
 from skerry.config import defaults
 from skerry.errors import SkerryError
 from skerry.log import Log
+from skerry.machine import check_machine
 from skerry.message import Request, Response
 from skerry.program import Program
 from skerry.start import start
@@ -88,7 +88,7 @@ def _start(config: Config) -> Program:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    worker.check_machine()
+    check_machine()
     request = make_request(arguments)
     program = _start(configure(arguments.program))
     try:

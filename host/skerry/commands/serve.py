@@ -1,16 +1,18 @@
 """skerry serve: programs from a file answer HTTP."""
 
 import argparse
+import asyncio
+import os
 import re
 from pathlib import Path
 
-import uvloop
-
-from skerry import worker
-from skerry.config import load
+from skerry.config import Config, load
 from skerry.log import Log
+from skerry.supervise.supervisor import Options, Supervisor
 
 _DEFAULT = "127.0.0.1:8080"
+_DRAIN = 30.0  # seconds
+_MOST = 1024  # workers
 _ADDRESS = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]*):([0-9]{1,5})")
 
 
@@ -30,6 +32,21 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         metavar="HOST:PORT",
         help=f"where to listen; port 0 is any free port (default: {_DEFAULT})",
     )
+    parser.add_argument(
+        "--workers",
+        type=workers,
+        default=len(os.sched_getaffinity(0)),
+        metavar="N",
+        help="processes that serve (default: one for each core)",
+    )
+    parser.add_argument(
+        "--drain",
+        type=seconds,
+        default=_DRAIN,
+        metavar="SECONDS",
+        help="what requests in flight get when it stops "
+        f"(default: {_DRAIN:g}); a second SIGTERM ends it at once",
+    )
     parser.set_defaults(run=run)
 
 
@@ -43,8 +60,29 @@ def address(text: str) -> tuple[str, int]:
     return found[1].strip("[]") or "0.0.0.0", int(found[2])
 
 
+def workers(text: str) -> int:
+    """How many processes."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST:
+        raise argparse.ArgumentTypeError(f"expected 1 to {_MOST}, found {text!r}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A time that is not negative, and not for ever."""
+    if re.fullmatch(r"[0-9]{1,6}(\.[0-9]*)?", text) is None:
+        raise argparse.ArgumentTypeError(
+            f"expected seconds such as {_DRAIN:g}, found {text!r}"
+        )
+    return float(text)
+
+
 def run(arguments: argparse.Namespace) -> int:
     config = load(arguments.file)
     host, port = arguments.listen
-    uvloop.run(worker.serve(config, host, port, Log()))
+    options = Options(host, port, arguments.workers, arguments.drain)
+    asyncio.run(_serve(config, options))
     return 0
+
+
+async def _serve(config: Config, options: Options) -> None:
+    await Supervisor(config, options, Log()).run()

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+from collections.abc import Sequence
 
 from skerry.http.limits import Limits
 from skerry.http.protocol import HttpProtocol
@@ -33,16 +35,34 @@ async def serve(
         backlog=_BACKLOG,
         reuse_port=reuse_port or None,
     )
-    return Server(listener, shared)
+    return Server([listener], shared)
+
+
+async def serve_on(
+    handler: Handler,
+    sockets: Sequence[socket.socket],
+    *,
+    limits: Limits = _DEFAULT_LIMITS,
+) -> "Server":
+    """Listens on (sockets), which are bound already and belong to the server now."""
+    loop = asyncio.get_running_loop()
+    shared = Shared(handler, limits, loop)
+    listeners = [
+        await loop.create_server(
+            lambda: HttpProtocol(shared), sock=each, backlog=_BACKLOG
+        )
+        for each in sockets
+    ]
+    return Server(listeners, shared)
 
 
 class Server:
     """Serves until stop()."""
 
-    def __init__(self, listener: asyncio.Server, shared: Shared) -> None:
-        self._listener = listener
+    def __init__(self, listeners: Sequence[asyncio.Server], shared: Shared) -> None:
+        self._listeners = listeners
         self._shared = shared
-        self.port: int = listener.sockets[0].getsockname()[1]
+        self.port: int = listeners[0].sockets[0].getsockname()[1]
         self._tick()
 
     @property
@@ -53,7 +73,8 @@ class Server:
     async def stop(self, grace: float = 10.0) -> None:
         """Stops listening, lets what is in flight finish within (grace) seconds, and
         closes every connection. May be called again."""
-        self._listener.close()
+        for each in self._listeners:
+            each.close()
         self._shared.stopping = True
         for connection in list(self._shared.connections):
             connection.retire()

@@ -1,0 +1,34 @@
+"""What a program has done, and does: in one process, or in all together."""
+
+import msgspec
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Totals first, then how it is now."""
+
+    requests: int = 0
+    errors: int = 0
+    refused: int = 0
+    clones_busy: int = 0
+    clones_free: int = 0
+    waiting: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.requests + other.requests,
+            self.errors + other.errors,
+            self.refused + other.refused,
+            self.clones_busy + other.clones_busy,
+            self.clones_free + other.clones_free,
+            self.waiting + other.waiting,
+        )
+
+    @property
+    def totals(self) -> "Counts":
+        """What remains of it when the program or the process is gone."""
+        return Counts(self.requests, self.errors, self.refused)
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is in flight."""
+        return not self.clones_busy and not self.waiting

@@ -1,0 +1,101 @@
+"""What the processes of skerry say to each other."""
+
+import msgspec
+
+from skerry.config import Program
+from skerry.counts import Counts
+
+# --- The supervisor to the boot process ---
+
+
+class Boot(msgspec.Struct, tag=True):
+    """Start (config); the answers name it by (id)."""
+
+    id: int
+    config: Program
+
+
+# --- The boot process to the supervisor ---
+
+
+class Begun(msgspec.Struct, tag=True):
+    """The start of (id) has begun: who dies now may have died of it."""
+
+    id: int
+
+
+class Booted(msgspec.Struct, tag=True):
+    """(id) waits for requests; (data) and the descriptors are its parcel."""
+
+    id: int
+    data: bytes
+    version: str
+    ready_ms: float
+
+
+class NotBooted(msgspec.Struct, tag=True):
+    """(id) did not start, because of (reason) in (step)."""
+
+    id: int
+    step: str
+    reason: str
+
+
+class Unfit(msgspec.Struct, tag=True):
+    """Nothing can be served on this machine; (text) says why, and what to do."""
+
+    text: str
+
+
+BootNews = Begun | Booted | NotBooted | Unfit
+
+
+# --- The supervisor to a worker ---
+
+
+class Add(msgspec.Struct, tag=True):
+    """Keep the program in parcel (data) and the descriptors, as (id)."""
+
+    id: int
+    data: bytes
+
+
+class Use(msgspec.Struct, tag=True):
+    """From now on serve these: (name, id), or (name, None) for one that did not start.
+    Who is not among them has left."""
+
+    programs: list[tuple[str, int | None]]
+
+
+class Ask(msgspec.Struct, tag=True):
+    """Tell what you have counted."""
+
+
+class Drain(msgspec.Struct, tag=True):
+    """Accept nobody, finish what is in flight within (seconds), and end."""
+
+    seconds: float
+
+
+Command = Add | Use | Ask | Drain
+
+
+# --- A worker to the supervisor ---
+
+
+class Serving(msgspec.Struct, tag=True):
+    """What Use asked for is done."""
+
+
+class Draining(msgspec.Struct, tag=True):
+    """Nobody is accepted any more."""
+
+
+class Counted(msgspec.Struct, tag=True):
+    """Open connections, and what each program has done, by name."""
+
+    connections: int
+    programs: dict[str, Counts]
+
+
+WorkerNews = Serving | Draining | Counted

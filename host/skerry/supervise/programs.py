@@ -1,0 +1,102 @@
+"""The programs that are served: what is configured, and what has come of it."""
+
+import asyncio
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from skerry.config import Program as Config
+from skerry.messages import Add, Booted, NotBooted, Use
+
+
+@dataclass(frozen=True)
+class Edition:
+    """A program that has started, to be served under a number of its own. Owns (fds)
+    until close(); workers have theirs."""
+
+    id: int
+    config: Config
+    data: bytes
+    fds: tuple[int, ...]
+    version: str
+    ready_ms: float
+
+    @property
+    def parcel(self) -> Add:
+        """What a worker is sent, together with (fds)."""
+        return Add(self.id, self.data)
+
+    def close(self) -> None:
+        for fd in self.fds:
+            os.close(fd)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A program of the configuration: its edition, or why it has none."""
+
+    config: Config
+    edition: Edition | None
+    failure: str = ""
+
+    def is_changed(self, config: Config) -> bool:
+        """Whether (config) has to be started anew: it is another one, its file is, or
+        there is nothing that serves. Reads the file."""
+        if self.edition is None or self.config != config:
+            return True
+        return file_version(config.filename) != self.edition.version
+
+
+def file_version(path: Path) -> str:
+    """The SHA-256 of what file (path) holds, or "" if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+Entries = dict[str, Entry]
+
+
+class Wanted:
+    """What workers are to serve: (entries), once they are (known)."""
+
+    def __init__(self) -> None:
+        self.entries: Entries = {}
+        self.known = asyncio.Event()
+
+
+def editions(entries: Entries) -> list[Edition]:
+    return [each.edition for each in entries.values() if each.edition]
+
+
+def use(entries: Entries) -> Use:
+    """What workers are told to serve."""
+    return Use(
+        [
+            (name, each.edition.id if each.edition else None)
+            for name, each in entries.items()
+        ]
+    )
+
+
+def enter(config: Config, news: Booted | NotBooted, fds: tuple[int, ...]) -> Entry:
+    """What has come of starting (config)."""
+    if isinstance(news, NotBooted):
+        return Entry(config, None, f"{news.step}: {news.reason}")
+    edition = Edition(news.id, config, news.data, fds, news.version, news.ready_ms)
+    return Entry(config, edition)
+
+
+def ready_line(edition: Edition) -> str:
+    """What the log says of a program that has started."""
+    config = edition.config
+    parts = []
+    if config.storage:
+        parts.append("storage")
+    if config.shared_memory:
+        parts.append(f"shared memory {config.shared_memory} MB")
+    parts.append(f"ready={edition.ready_ms:.2f}ms")
+    return f"Program '{config.name}' is loaded ({', '.join(parts)})"

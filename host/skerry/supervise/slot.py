@@ -1,0 +1,171 @@
+"""The place of one worker: there is always one in it, or another is on its way."""
+
+import asyncio
+import contextlib
+import time
+
+from skerry.child import Child
+from skerry.log import Log
+from skerry.messages import Ask, Counted, Drain, Draining, Serving, WorkerNews
+from skerry.supervise.listen import Sockets
+from skerry.supervise.programs import Wanted, editions, use
+from skerry.supervise.tally import Tally
+
+_READY = 60.0  # seconds that a worker gets to take up all programs
+_SHORT = 10.0  # seconds: a worker that lives less long was started too early
+_FIRST, _LONGEST = 0.1, 5.0  # seconds before a worker is started again
+
+
+def pause(short_lives: int) -> float:
+    """Seconds to wait after so many short lives in a row: none after the first."""
+    if short_lives < 2:
+        return 0.0
+    return float(min(_FIRST * 2 ** (short_lives - 2), _LONGEST))
+
+
+class Slot:
+    """Worker (number), on (sockets), serving what is (wanted). (restarts) tells how
+    many have died; (serving) is set once the first has begun to serve."""
+
+    def __init__(
+        self,
+        number: int,
+        sockets: Sockets,
+        wanted: Wanted,
+        tally: Tally,
+        log: Log,
+    ) -> None:
+        self.number = number
+        self._sockets = sockets
+        self.restarts = 0
+        self.connections = 0
+        self.since = 0.0  # when the worker was started, time.monotonic()
+        self.child: Child[WorkerNews] | None = None
+        self.serving = asyncio.Event()
+        self._stopping = asyncio.Event()  # no other is to be started
+        self._wanted = wanted
+        self._tally = tally
+        self._log = log
+        self._sent: set[int] = set()
+        self._updating = asyncio.Lock()
+        self._news: dict[type, asyncio.Future[WorkerNews]] = {}
+
+    async def run(self) -> None:
+        """Has a worker serve; returns when one has ended while stopping."""
+        short = 0
+        while True:
+            how, pid = await self._live()
+            if self._stopping.is_set():
+                return
+            short = short + 1 if time.monotonic() - self.since < _SHORT else 0
+            self.restarts += 1
+            text = f"worker {self.number} (pid {pid}) died: {how}; starting another"
+            self._log.problem(text)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause(short))
+                return
+
+    async def _live(self) -> tuple[str, int]:
+        """One worker, from its start to its end; how it ended, and its pid."""
+        numbers = [each.fileno() for each in self._sockets]
+        child: Child[WorkerNews] = Child("skerry.worker", WorkerNews, numbers, numbers)
+        self.child, self.since, self._sent = child, time.monotonic(), set()
+        helpers = [
+            asyncio.create_task(work) for work in (self._listen(child), self._begin())
+        ]
+        try:
+            return await child.ended(), child.pid
+        finally:
+            self.child = None
+            for task in helpers:
+                task.cancel()
+            self._forget()
+            child.close()
+
+    async def _listen(self, child: Child[WorkerNews]) -> None:
+        """Takes what the worker says to whoever waits for it."""
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                news, _ = await child.channel.receive()
+                if isinstance(news, Counted):
+                    self.connections = news.connections
+                    self._tally.note(self.number, news.programs)
+                waiter = self._news.pop(type(news), None)
+                if waiter and not waiter.done():
+                    waiter.set_result(news)
+
+    async def _begin(self) -> None:
+        """A worker that does not come to serve is ended, and so replaced."""
+        child = self.child
+        await self._wanted.known.wait()
+        try:
+            async with asyncio.timeout(_READY):
+                if await self.update():
+                    self.serving.set()
+        except TimeoutError:
+            self._log.problem(
+                f"worker {self.number} does not serve after {_READY:g} s: ending it"
+            )
+            if child:
+                child.close()
+
+    async def update(self) -> bool:
+        """Brings the worker up to what is wanted. False if there is none, or it dies;
+        its successor begins with what is wanted then."""
+        async with self._updating:
+            child, entries = self.child, self._wanted.entries
+            if child is None:
+                return False
+            try:
+                for each in editions(entries):
+                    if each.id not in self._sent:
+                        await child.channel.send(each.parcel, each.fds)
+                        self._sent.add(each.id)
+                return await self._say(child, use(entries), Serving)
+            except OSError:
+                return False
+
+    async def ask(self) -> None:
+        """Has the worker tell what it has counted, unless it still owes an answer."""
+        if self.child and Counted not in self._news:
+            await self._say(self.child, Ask(), Counted)
+
+    async def drain(self, seconds: float) -> None:
+        """Has the worker end within (seconds); returns when it accepts nobody."""
+        self._stopping.set()
+        if self.child:
+            await self._say(self.child, Drain(seconds), Draining)
+
+    async def _say(
+        self, child: Child[WorkerNews], message: object, answer: type[WorkerNews]
+    ) -> bool:
+        """Sends (message), and waits for news of type (answer). False if it dies."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._news[answer] = waiter
+        try:
+            await child.channel.send(message)
+            await waiter
+        except OSError:
+            return False
+        return True
+
+    def _forget(self) -> None:
+        """The worker has died: what it has counted stays, who waits for it goes on."""
+        self._tally.bury(self.number)
+        self.connections = 0
+        for waiter in self._news.values():
+            if not waiter.done():
+                waiter.set_exception(BrokenPipeError())
+                waiter.exception()  # it may be that nobody looks
+        self._news.clear()
+
+    def close(self) -> None:
+        """Ends the worker at once."""
+        self._stopping.set()
+        if self.child:
+            self.child.close()
+
+    def close_sockets(self) -> None:
+        """From now on, when the worker has closed its own, nobody accepts."""
+        for each in self._sockets:
+            each.close()
