@@ -59,7 +59,7 @@ def test_the_configuration_page_has_the_limits_of_the_code():
         f"{limits.body_time:g} s",
         f"{limits.write_time:g} s",
     ]
-    assert f"in flight {serve._DRAIN:g} s" in text_of("docs/configuration.md")
+    assert f"in flight {serve.DRAIN:g} s" in text_of("docs/configuration.md")
 
 
 def test_the_programs_page_lists_the_system_calls_of_the_code():

@@ -10,8 +10,8 @@ from skerry.config import Config, load
 from skerry.log import Log
 from skerry.supervise.supervisor import Options, Supervisor
 
-_DEFAULT = "127.0.0.1:8080"
-_DRAIN = 30.0  # seconds
+DEFAULT = "127.0.0.1:8080"
+DRAIN = 30.0  # seconds
 _MOST = 1024  # workers
 _ADDRESS = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]*):([0-9]{1,5})")
 
@@ -22,15 +22,16 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="serve the programs of a configuration file",
         description="Starts every program that FILE names and serves them over HTTP: "
         "/NAME and /NAME/... reach program NAME, and so does a Host header that "
-        "equals NAME. SIGTERM or Ctrl-C stops it when what is in flight is done.",
+        "equals NAME. SIGTERM or Ctrl-C stops it when what is in flight is done; "
+        "SIGHUP loads the configuration again.",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="JSON configuration")
     parser.add_argument(
         "--listen",
         type=address,
-        default=_DEFAULT,
+        default=DEFAULT,
         metavar="HOST:PORT",
-        help=f"where to listen; port 0 is any free port (default: {_DEFAULT})",
+        help=f"where to listen; port 0 is any free port (default: {DEFAULT})",
     )
     parser.add_argument(
         "--workers",
@@ -42,10 +43,10 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--drain",
         type=seconds,
-        default=_DRAIN,
+        default=DRAIN,
         metavar="SECONDS",
         help="what requests in flight get when it stops "
-        f"(default: {_DRAIN:g}); a second SIGTERM ends it at once",
+        f"(default: {DRAIN:g}); a second SIGTERM ends it at once",
     )
     parser.set_defaults(run=run)
 
@@ -55,7 +56,7 @@ def address(text: str) -> tuple[str, int]:
     found = _ADDRESS.fullmatch(text)
     if found is None or int(found[2]) > 65535:
         raise argparse.ArgumentTypeError(
-            f"expected HOST:PORT such as {_DEFAULT}, found {text!r}"
+            f"expected HOST:PORT such as {DEFAULT}, found {text!r}"
         )
     return found[1].strip("[]") or "0.0.0.0", int(found[2])
 
@@ -71,7 +72,7 @@ def seconds(text: str) -> float:
     """A time that is not negative, and not for ever."""
     if re.fullmatch(r"[0-9]{1,6}(\.[0-9]*)?", text) is None:
         raise argparse.ArgumentTypeError(
-            f"expected seconds such as {_DRAIN:g}, found {text!r}"
+            f"expected seconds such as {DRAIN:g}, found {text!r}"
         )
     return float(text)
 

@@ -41,7 +41,7 @@ class Starter:
 
     async def _attend(self, run: "_Run", threads: int) -> str:
         """Runs a boot process to its end; returns how that was."""
-        self.child = Child("skerry.booter", BootNews, [threads])
+        self.child = self._launch(threads)
         try:
             with contextlib.suppress(OSError, EOFError):
                 await run.talk(self.child)
@@ -50,6 +50,13 @@ class Starter:
         finally:
             self.child.close()
             self.child = None
+
+    def _launch(self, threads: int) -> Child[BootNews]:
+        try:
+            return Child("skerry.booter", BootNews, [threads])
+        except OSError as error:
+            reason = error.strerror
+            raise CannotServe(f"cannot start the boot process: {reason}") from None
 
     def _blame(self, run: "_Run", deaths: Counter[int], how: str) -> None:
         """Gives up the programs whose start-up has ended too many boot processes."""

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from skerry.config import Program as Config
+from skerry.config import Config, Program
 from skerry.messages import Add, Booted, NotBooted, Use
 
 
@@ -16,7 +16,7 @@ class Edition:
     until close(); workers have theirs."""
 
     id: int
-    config: Config
+    config: Program
     data: bytes
     fds: tuple[int, ...]
     version: str
@@ -36,11 +36,11 @@ class Edition:
 class Entry:
     """A program of the configuration: its edition, or why it has none."""
 
-    config: Config
+    config: Program
     edition: Edition | None
     failure: str = ""
 
-    def is_changed(self, config: Config) -> bool:
+    def is_changed(self, config: Program) -> bool:
         """Whether (config) has to be started anew: it is another one, its file is, or
         there is nothing that serves. Reads the file."""
         if self.edition is None or self.config != config:
@@ -61,9 +61,11 @@ Entries = dict[str, Entry]
 
 
 class Wanted:
-    """What workers are to serve: (entries), once they are (known)."""
+    """What workers are to serve: (config), and once that is (known), what has come of
+    it: (entries), by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: Config) -> None:
+        self.config = config
         self.entries: Entries = {}
         self.known = asyncio.Event()
 
@@ -82,7 +84,7 @@ def use(entries: Entries) -> Use:
     )
 
 
-def enter(config: Config, news: Booted | NotBooted, fds: tuple[int, ...]) -> Entry:
+def enter(config: Program, news: Booted | NotBooted, fds: tuple[int, ...]) -> Entry:
     """What has come of starting (config)."""
     if isinstance(news, NotBooted):
         return Entry(config, None, f"{news.step}: {news.reason}")

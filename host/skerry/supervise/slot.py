@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 import time
 
 from skerry.child import Child
@@ -54,27 +55,32 @@ class Slot:
         """Has a worker serve; returns when one has ended while stopping."""
         short = 0
         while True:
-            how, pid = await self._live()
+            how = await self._live()
             if self._stopping.is_set():
                 return
             short = short + 1 if time.monotonic() - self.since < _SHORT else 0
             self.restarts += 1
-            text = f"worker {self.number} (pid {pid}) died: {how}; starting another"
-            self._log.problem(text)
+            self._log.problem(f"worker {self.number} {how}; starting another")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause(short))
                 return
 
-    async def _live(self) -> tuple[str, int]:
-        """One worker, from its start to its end; how it ended, and its pid."""
+    async def _live(self) -> str:
+        """One worker, from its start to its end; says how it ended."""
         numbers = [each.fileno() for each in self._sockets]
-        child: Child[WorkerNews] = Child("skerry.worker", WorkerNews, numbers, numbers)
-        self.child, self.since, self._sent = child, time.monotonic(), set()
+        self.since, self._sent = time.monotonic(), set()
+        try:
+            child: Child[WorkerNews] = Child(
+                "skerry.worker", WorkerNews, numbers, numbers
+            )
+        except OSError as error:
+            return f"cannot be started: {error.strerror}"
+        self.child = child
         helpers = [
             asyncio.create_task(work) for work in (self._listen(child), self._begin())
         ]
         try:
-            return await child.ended(), child.pid
+            return f"(pid {child.pid}) died: {await child.ended()}"
         finally:
             self.child = None
             for task in helpers:
@@ -95,35 +101,37 @@ class Slot:
                     waiter.set_result(news)
 
     async def _begin(self) -> None:
-        """A worker that does not come to serve is ended, and so replaced."""
-        child = self.child
         await self._wanted.known.wait()
-        try:
-            async with asyncio.timeout(_READY):
-                if await self.update():
-                    self.serving.set()
-        except TimeoutError:
-            self._log.problem(
-                f"worker {self.number} does not serve after {_READY:g} s: ending it"
-            )
-            if child:
-                child.close()
+        if await self.update():
+            self.serving.set()
 
     async def update(self) -> bool:
         """Brings the worker up to what is wanted. False if there is none, or it dies;
-        its successor begins with what is wanted then."""
+        its successor begins with what is wanted then. One that takes too long is
+        ended."""
         async with self._updating:
-            child, entries = self.child, self._wanted.entries
+            child = self.child
             if child is None:
                 return False
             try:
-                for each in editions(entries):
-                    if each.id not in self._sent:
-                        await child.channel.send(each.parcel, each.fds)
-                        self._sent.add(each.id)
-                return await self._say(child, use(entries), Serving)
+                async with asyncio.timeout(_READY):
+                    return await self._bring(child)
+            except TimeoutError:
+                self._log.problem(
+                    f"worker {self.number} does not serve after {_READY:g} s: ending it"
+                )
+                child.signal(signal.SIGKILL)
             except OSError:
-                return False
+                pass
+            return False
+
+    async def _bring(self, child: Child[WorkerNews]) -> bool:
+        entries = self._wanted.entries
+        for each in editions(entries):
+            if each.id not in self._sent:
+                await child.channel.send(each.parcel, each.fds)
+                self._sent.add(each.id)
+        return await self._say(child, use(entries), Serving)
 
     async def ask(self) -> None:
         """Has the worker tell what it has counted, unless it still owes an answer."""

@@ -5,26 +5,25 @@ It runs no guest and never opens /dev/kvm, so that nothing a program does can en
 import asyncio
 import contextlib
 import signal
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 
 from skerry.config import Config
 from skerry.log import Log
-from skerry.machine import check_device
-from skerry.supervise import listen
+from skerry.machine import CannotServe, check_device
+from skerry.supervise import door, listen
 from skerry.supervise.boot import Starter
-from skerry.supervise.programs import (
-    Entries,
-    Entry,
-    Wanted,
-    editions,
-    ready_line,
-)
+from skerry.supervise.files import raise_limit
+from skerry.supervise.loader import Loader
+from skerry.supervise.notify import Notifier
+from skerry.supervise.programs import Wanted, editions
 from skerry.supervise.slot import Slot
+from skerry.supervise.survey import Survey
 from skerry.supervise.tally import Tally
 
 _EXTRA = 2.0  # seconds beyond the grace before a worker that drains is killed
 _REFUSING = 1.0  # seconds that workers get to stop accepting, before we say so
+_LOOK = 1.0  # seconds between looks at what workers have counted
 
 
 @dataclass(frozen=True)
@@ -44,22 +43,29 @@ class Supervisor:
         self._config = config
         self._options = options
         self._log = log
-        self._wanted = Wanted()
+        self._hang_up = asyncio.Event()  # load the configuration again
         self._stop = asyncio.Event()
         self._now = asyncio.Event()  # stop without waiting for anything
+        self._wanted = Wanted(config)
         self._starter = Starter(log)
+        self._loader = Loader(self._starter, self._wanted, log)
+        self._notifier = Notifier()
         self._tally = Tally()
         self._slots: list[Slot] = []
+        self._place = ""
 
     async def run(self) -> None:
         """Returns when all is over. CannotServe when it cannot begin."""
         check_device()
         self._catch_signals()
-        self._make_slots()
+        self._bind()
+        if warning := raise_limit(self._config):
+            self._log.info(f"warning: {warning}")
         living = [asyncio.create_task(each.run()) for each in self._slots]
         try:
-            await self._until_stopped(self._serve())
-            await self._drain(living)
+            async with self._open_door():
+                await self._until_stopped(self._serve(), living)
+                await self._drain(living)
         finally:
             for each in self._slots:
                 each.close()
@@ -69,6 +75,7 @@ class Supervisor:
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up.set)
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, self._on_stop)
 
@@ -76,54 +83,88 @@ class Supervisor:
         """The second one means now."""
         (self._now if self._stop.is_set() else self._stop).set()
 
-    def _make_slots(self) -> None:
+    def _bind(self) -> None:
         options = self._options
+        self._place = listen.place(options.host, options.port)
+        if options.port and door.is_served(self._place):
+            raise CannotServe(
+                f"another skerry already serves {self._place} (skerry status --listen "
+                f"{self._place} shows it): stop it, or choose another address with "
+                "--listen HOST:PORT"
+            )
         bound = listen.bind(options.host, options.port, options.workers)
-        self._port = bound[0][0].getsockname()[1]
+        self._place = listen.place(options.host, bound[0][0].getsockname()[1])
         for number, sockets in enumerate(bound, 1):
             slot = Slot(number, sockets, self._wanted, self._tally, self._log)
             self._slots.append(slot)
 
-    async def _until_stopped(self, work: Coroutine[None, None, None]) -> None:
-        """Runs (work) to its end, or until we are told to stop."""
-        task = asyncio.create_task(work)
-        stop = asyncio.create_task(self._stop.wait())
-        await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
-        stop.cancel()
-        if task.done():
-            return task.result()
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    @contextlib.asynccontextmanager
+    async def _open_door(self) -> AsyncIterator[None]:
+        """Tells who asks how it goes."""
+        survey = Survey(
+            self._place, self._wanted, self._slots, self._tally, self._starter
+        )
+        made = door.Door(survey.report, self._log)
+        await made.open(self._place)
+        try:
+            yield
+        finally:
+            made.close()
+
+    async def _until_stopped(
+        self, work: Coroutine[None, None, None], living: list[asyncio.Task[None]]
+    ) -> None:
+        """Runs (work) until we are told to stop, or it fails, or one of those who are
+        (living) does, which is a bug."""
+        helpers = (work, self._look_around(), self._tell_alive(), self._stop.wait())
+        tasks = [asyncio.create_task(each) for each in helpers]
+        first = asyncio.FIRST_COMPLETED
+        done, _ = await asyncio.wait((*tasks, *living), return_when=first)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for over in done:
+            over.result()
 
     async def _serve(self) -> None:
         """Starts the programs, then does what comes up; never returns."""
-        started: Entries = {}
-        await self._starter.start(
-            list(self._config.programs), lambda each: self._note(started, each)
-        )
-        names = (each.name for each in self._config.programs)
-        self._wanted.entries = {name: started[name] for name in names}
-        self._wanted.known.set()
+        await self._loader.begin()
         for each in self._slots:
             await each.serving.wait()
-        self._log.info(f"listening on {listen.place(self._options.host, self._port)}")
-        await asyncio.Event().wait()
+        self._log.info(f"listening on {self._place}")
+        self._notifier.ready(f"serving {self._place}")
+        while True:
+            await self._hang_up.wait()
+            self._hang_up.clear()
+            self._notifier.reloading()
+            await self._reload()
+            self._notifier.ready(f"serving {self._place}")
 
-    def _note(self, started: Entries, entry: Entry) -> None:
-        name = entry.config.name
-        started[name] = entry
-        if entry.edition:
-            self._log.info(ready_line(entry.edition))
-        else:
-            self._log.problem(f"program '{name}': {entry.failure}")
+    async def _reload(self) -> None:
+        leaving = await self._loader.again()
+        await asyncio.gather(*(each.update() for each in self._slots))
+        for each in leaving:
+            each.close()
+
+    async def _look_around(self) -> None:
+        """What workers have counted is known even when they die."""
+        while True:
+            await asyncio.wait(
+                [asyncio.create_task(each.ask()) for each in self._slots], timeout=_LOOK
+            )
+            await asyncio.sleep(_LOOK)
+
+    async def _tell_alive(self) -> None:
+        while True:
+            self._notifier.alive()
+            await asyncio.sleep(self._notifier.interval)
 
     async def _drain(self, living: list[asyncio.Task[None]]) -> None:
         """Ends all workers, each when what it has in flight is done."""
         seconds = self._options.drain
-        refusing = asyncio.gather(*(each.drain(seconds) for each in self._slots))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(refusing, _REFUSING)
+        self._notifier.stopping()
+        refusing = [asyncio.create_task(each.drain(seconds)) for each in self._slots]
+        await asyncio.wait(refusing, timeout=_REFUSING)
         for each in self._slots:
             each.close_sockets()
         self._log.info("stopping")

@@ -1,0 +1,91 @@
+"""The socket at which skerry status asks a supervisor: it connects, and reads JSON."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from skerry.errors import SkerryError
+from skerry.log import Log
+
+_PATIENCE = 10.0  # seconds that skerry status waits for an answer
+
+
+def directory() -> Path:
+    """Where the sockets are; systemd says so, or it depends on the user."""
+    if given := os.environ.get("RUNTIME_DIRECTORY"):
+        return Path(given.partition(":")[0])
+    if os.geteuid() == 0:
+        return Path("/run/skerry")
+    if given := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(given) / "skerry"
+    return Path(f"/tmp/skerry-{os.geteuid()}")
+
+
+def socket_of(place: str) -> Path:
+    """The socket of who serves at (place), HOST:PORT."""
+    return directory() / f"{place.replace('/', '_')}.sock"
+
+
+def ask(place: str) -> bytes:
+    """What the supervisor at (place) says. SkerryError if there is none."""
+    path = socket_of(place)
+    try:
+        with socket.socket(socket.AF_UNIX) as sock, sock.makefile("rb") as answer:
+            sock.settimeout(_PATIENCE)
+            sock.connect(str(path))
+            return answer.read()
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise SkerryError(
+            f"no skerry serves {place} (nobody answers at {path}); name its address "
+            "with --listen, and be the user that it runs as, or root"
+        ) from None
+    except OSError as error:
+        raise SkerryError(f"{path}: {error.strerror or error}") from None
+
+
+def is_served(place: str) -> bool:
+    """Whether a supervisor serves (place) already."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.connect(str(socket_of(place)))
+        except OSError:
+            return False
+        return True
+
+
+class Door:
+    """Answers each who comes with what (report) returns. It is more important to serve
+    than to tell: a socket that cannot be made is a line in the log."""
+
+    def __init__(self, report: Callable[[], Awaitable[bytes]], log: Log) -> None:
+        self._report = report
+        self._log = log
+        self._server: asyncio.Server | None = None
+        self._path = Path()
+
+    async def open(self, place: str) -> None:
+        """Takes the place of a socket that was left behind."""
+        self._path = socket_of(place)
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.unlink(missing_ok=True)
+            self._server = await asyncio.start_unix_server(self._answer, self._path)
+        except OSError as error:
+            reason = error.strerror or error
+            self._log.problem(f"skerry status will not work: {self._path}: {reason}")
+
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        with contextlib.suppress(OSError):
+            writer.write(await self._report())
+            await writer.drain()
+        writer.close()
+
+    def close(self) -> None:
+        if self._server:
+            self._server.close()
+            self._path.unlink(missing_ok=True)

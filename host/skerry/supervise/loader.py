@@ -1,0 +1,112 @@
+"""From a configuration to what is wanted of the workers; and again, when it changes."""
+
+import asyncio
+
+from skerry.config import Config, Program, load
+from skerry.errors import ConfigError
+from skerry.log import Log
+from skerry.machine import CannotServe
+from skerry.supervise.boot import Starter
+from skerry.supervise.programs import (
+    Edition,
+    Entries,
+    Entry,
+    Wanted,
+    editions,
+    ready_line,
+)
+
+
+class Loader:
+    """Fills (wanted) by way of (starter), and tells in the log what has come of it."""
+
+    def __init__(self, starter: Starter, wanted: Wanted, log: Log) -> None:
+        self._starter = starter
+        self._wanted = wanted
+        self._log = log
+
+    async def begin(self) -> None:
+        """Starts all programs. CannotServe when this machine does not serve."""
+        programs = list(self._wanted.config.programs)
+        self._wanted.entries = await self._start(programs)
+        self._wanted.known.set()
+
+    async def again(self) -> list[Edition]:
+        """Loads the configuration again, starts what is new in it or has changed, and
+        puts that in the place of the old. Returns editions that nobody wants any more, for the
+        caller to close. When the file cannot be used, that is logged and all stays."""
+        try:
+            config = await asyncio.to_thread(load, self._wanted.config.path)
+            changed = await asyncio.to_thread(self._changed, config)
+            fresh = await self._start(changed)
+        except (ConfigError, CannotServe) as error:
+            for line in str(error).splitlines():
+                self._log.problem(line)
+            self._log.problem("nothing is changed: what was served is served on")
+            return []
+        return self._exchange(config, fresh)
+
+    def _changed(self, config: Config) -> list[Program]:
+        old = self._wanted.entries
+        return [
+            each
+            for each in config.programs
+            if each.name not in old or old[each.name].is_changed(each)
+        ]
+
+    async def _start(self, configs: list[Program]) -> Entries:
+        started: Entries = {}
+
+        def note(entry: Entry) -> None:
+            started[entry.config.name] = entry
+            self._tell(entry)
+
+        try:
+            await self._starter.start(configs, note)
+        except BaseException:
+            for each in editions(started):
+                each.close()
+            raise
+        return {each.name: started[each.name] for each in configs}
+
+    def _tell(self, entry: Entry) -> None:
+        if entry.edition:
+            self._log.info(ready_line(entry.edition))
+        else:
+            self._log.problem(f"program '{entry.config.name}': {entry.failure}")
+
+    def _exchange(self, config: Config, fresh: Entries) -> list[Edition]:
+        old = self._wanted.entries
+        new = {
+            each.name: self._choose(old.get(each.name), fresh.get(each.name))
+            for each in config.programs
+        }
+        self._wanted.config, self._wanted.entries = config, new
+        self._log.info(f"configuration loaded again: {_difference(old, new)}")
+        kept = {each.id for each in editions(new)}
+        return [each for each in editions(old) if each.id not in kept]
+
+    def _choose(self, old: Entry | None, fresh: Entry | None) -> Entry:
+        """Who serves from now on; one that does not start leaves its place to the old
+        one, if there is one."""
+        if fresh is None:
+            assert old is not None, "what is not new is old"
+            return old
+        if fresh.edition is None and old is not None and old.edition is not None:
+            name = old.config.name
+            self._log.problem(f"program '{name}': the one from before serves on")
+            return Entry(old.config, old.edition, fresh.failure)
+        return fresh
+
+
+def _difference(old: Entries, new: Entries) -> str:
+    """What has changed, for the log."""
+    both = [name for name in new if name in old]
+    changed = [name for name in both if new[name].edition != old[name].edition]
+    parts = {
+        "new": [name for name in new if name not in old],
+        "changed": changed,
+        "removed": [name for name in old if name not in new],
+    }
+    said = [f"{what}: {', '.join(names)}" for what, names in parts.items() if names]
+    return "; ".join([*said, f"as before: {len(both) - len(changed)}"])
