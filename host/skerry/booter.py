@@ -6,6 +6,7 @@ It runs programs' own start-up code, so it may die of one; the supervisor then s
 another. It never serves, and holds nothing that it has sent."""
 
 import asyncio
+import os
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from skerry.errors import ProgramError
 from skerry.log import Log
 from skerry.machine import CannotServe, check_machine
 from skerry.messages import Begun, Boot, Booted, NotBooted, Unfit
-from skerry.start import Started, pack, start
+from skerry.start import Parcel, Started, pack, start
 
 
 class Booter:
@@ -33,24 +34,28 @@ class Booter:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 try:
-                    wanted, _ = await self._channel.receive()
+                    wanted, fds = await self._channel.receive()
                 except EOFError:
                     return
-                tasks.create_task(self._boot(wanted))
+                tasks.create_task(self._boot(wanted, fds))
 
-    async def _boot(self, wanted: Boot) -> None:
+    async def _boot(self, wanted: Boot, fds: tuple[int, ...]) -> None:
         loop = asyncio.get_running_loop()
+        old = Parcel(wanted.old, fds) if wanted.old is not None else None
         async with self._turn:
             await self._channel.send(Begun(wanted.id))
             try:
                 started = await loop.run_in_executor(
-                    self._threads, start, wanted.config, self._log
+                    self._threads, start, wanted.config, self._log, old
                 )
             except ProgramError as error:
                 news = NotBooted(wanted.id, error.step, error.reason)
                 await self._channel.send(news)
             else:
                 await self._send(wanted.id, started)
+            finally:
+                for fd in fds:
+                    os.close(fd)
 
     async def _send(self, number: int, started: Started) -> None:
         with started:

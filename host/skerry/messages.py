@@ -9,10 +9,12 @@ from skerry.counts import Counts
 
 
 class Boot(msgspec.Struct, tag=True):
-    """Start (config); the answers name it by (id)."""
+    """Start (config); the answers name it by (id). (old) and the descriptors are the
+    parcel of the same program as it was started before, if it was."""
 
     id: int
     config: Program
+    old: bytes | None
 
 
 # --- The boot process to the supervisor ---

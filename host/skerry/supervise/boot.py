@@ -3,18 +3,20 @@
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 
 from skerry.child import Child
-from skerry.config import Program as Config
+from skerry.config import Program
 from skerry.log import Log
 from skerry.machine import CannotServe
 from skerry.messages import Begun, Boot, Booted, BootNews, NotBooted, Unfit
-from skerry.supervise.programs import Entry, enter
+from skerry.supervise.programs import Edition, Entry, enter
 
 _TRIES = 3  # deaths of the boot process that one program may cost
 
+# A program to start, and the edition that its state may live on from.
+Order = tuple[Program, Edition | None]
 Done = Callable[[Entry], None]
 
 
@@ -26,10 +28,10 @@ class Starter:
         self._numbers = count(1)
         self.child: Child[BootNews] | None = None
 
-    async def start(self, configs: list[Config], done: Done) -> None:
-        """Calls (done) with what has come of each of (configs), as it comes. Raises
+    async def start(self, orders: Sequence[Order], done: Done) -> None:
+        """Calls (done) with what has come of each of (orders), as it comes. Raises
         CannotServe when this machine does not serve."""
-        missing = {next(self._numbers): each for each in configs}
+        missing = {next(self._numbers): each for each in orders}
         deaths: Counter[int] = Counter()
         threads = max(1, len(os.sched_getaffinity(0)))
         while missing:
@@ -72,15 +74,16 @@ class Starter:
 class _Run:
     """One boot process's work: what is (missing), and which of it has (begun)."""
 
-    def __init__(self, missing: dict[int, Config], done: Done) -> None:
+    def __init__(self, missing: dict[int, Order], done: Done) -> None:
         self.missing = missing
         self.begun: set[int] = set()
         self._done = done
 
     async def talk(self, child: Child[BootNews]) -> None:
         """Returns when nothing is missing; EOFError or OSError when (child) dies."""
-        for number, config in self.missing.items():
-            await child.channel.send(Boot(number, config))
+        for number, (config, old) in self.missing.items():
+            order = Boot(number, config, old.data if old else None)
+            await child.channel.send(order, old.fds if old else ())
         while self.missing:
             self._hear(*await child.channel.receive())
 
@@ -95,4 +98,5 @@ class _Run:
 
     def settle(self, news: Booted | NotBooted, fds: tuple[int, ...]) -> None:
         self.begun.discard(news.id)
-        self._done(enter(self.missing.pop(news.id), news, fds))
+        config, _ = self.missing.pop(news.id)
+        self._done(enter(config, news, fds))

@@ -1,12 +1,13 @@
 """From a configuration to what is wanted of the workers; and again, when it changes."""
 
 import asyncio
+from collections.abc import Sequence
 
-from skerry.config import Config, Program, load
+from skerry.config import Config, load
 from skerry.errors import ConfigError
 from skerry.log import Log
 from skerry.machine import CannotServe
-from skerry.supervise.boot import Starter
+from skerry.supervise.boot import Order, Starter
 from skerry.supervise.programs import (
     Edition,
     Entries,
@@ -27,14 +28,15 @@ class Loader:
 
     async def begin(self) -> None:
         """Starts all programs. CannotServe when this machine does not serve."""
-        programs = list(self._wanted.config.programs)
-        self._wanted.entries = await self._start(programs)
+        orders = [(each, None) for each in self._wanted.config.programs]
+        self._wanted.entries = await self._start(orders)
         self._wanted.known.set()
 
     async def again(self) -> list[Edition]:
         """Loads the configuration again, starts what is new in it or has changed, and
-        puts that in the place of the old. Returns editions that nobody wants any more, for the
-        caller to close. When the file cannot be used, that is logged and all stays."""
+        puts that in the place of the old. Returns editions that nobody wants any more,
+        for the caller to close. When the file cannot be used, that is logged and all
+        stays."""
         try:
             config = await asyncio.to_thread(load, self._wanted.config.path)
             changed = await asyncio.to_thread(self._changed, config)
@@ -46,15 +48,17 @@ class Loader:
             return []
         return self._exchange(config, fresh)
 
-    def _changed(self, config: Config) -> list[Program]:
+    def _changed(self, config: Config) -> list[Order]:
+        """What has to be started anew, with what serves in its place so far."""
         old = self._wanted.entries
+        orders = ((each, old.get(each.name)) for each in config.programs)
         return [
-            each
-            for each in config.programs
-            if each.name not in old or old[each.name].is_changed(each)
+            (each, entry.edition if entry else None)
+            for each, entry in orders
+            if entry is None or entry.is_changed(each)
         ]
 
-    async def _start(self, configs: list[Program]) -> Entries:
+    async def _start(self, orders: Sequence[Order]) -> Entries:
         started: Entries = {}
 
         def note(entry: Entry) -> None:
@@ -62,12 +66,12 @@ class Loader:
             self._tell(entry)
 
         try:
-            await self._starter.start(configs, note)
+            await self._starter.start(orders, note)
         except BaseException:
             for each in editions(started):
                 each.close()
             raise
-        return {each.name: started[each.name] for each in configs}
+        return started
 
     def _tell(self, entry: Entry) -> None:
         if entry.edition:
