@@ -60,7 +60,9 @@ class Booter:
     async def _send(self, number: int, started: Started) -> None:
         with started:
             parcel = pack(started)
-            news = Booted(number, parcel.data, started.version, started.ready_ms)
+            news = Booted(
+                number, parcel.data, parcel.seat, started.version, started.ready_ms
+            )
             await self._channel.send(news, parcel.fds)
 
 

@@ -27,10 +27,11 @@ class Begun(msgspec.Struct, tag=True):
 
 
 class Booted(msgspec.Struct, tag=True):
-    """(id) waits for requests; (data) and the descriptors are its parcel."""
+    """(id) waits for requests; (data), the descriptors and (seat) are its parcel."""
 
     id: int
     data: bytes
+    seat: int | None
     version: str
     ready_ms: float
 

@@ -52,8 +52,8 @@ class Parcel:
     descriptors that belong to whoever holds the parcel.
 
     (seat) is the index of the one, if any, that a process has to open anew for itself.
-    If it may not open files, whoever sends it the parcel does, with reopen(), and puts
-    it behind the others."""
+    If it may not open files, whoever sends it the parcel does so, and puts it behind
+    the others."""
 
     data: bytes
     fds: tuple[int, ...]
@@ -269,11 +269,6 @@ def _attach_state(started: Started, contents: _Contents, fds: Iterator[int]) -> 
             config.max_storage_time,
         )
         held.enter_context(started.storage)
-
-
-def reopen(fd: int) -> int:
-    """The memory behind (fd) with a file description of its own."""
-    return os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
 
 
 def _path(kind: type, value: Any) -> Path:

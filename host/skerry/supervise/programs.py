@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ class Edition:
     config: Program
     data: bytes
     fds: tuple[int, ...]
+    seat: int | None
     version: str
     ready_ms: float
 
@@ -26,6 +29,20 @@ class Edition:
     def parcel(self) -> Add:
         """What a worker is sent, together with (fds)."""
         return Add(self.id, self.data)
+
+    @contextmanager
+    def for_one_more(self) -> Iterator[tuple[int, ...]]:
+        """The descriptors for one more worker. It may not open files: what it needs as
+        a file description of its own (see start.Parcel) is opened for it."""
+        if self.seat is None:
+            yield self.fds
+            return
+        path = f"/proc/self/fd/{self.fds[self.seat]}"
+        own = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            yield (*self.fds, own)
+        finally:
+            os.close(own)
 
     def close(self) -> None:
         for fd in self.fds:
@@ -88,7 +105,9 @@ def enter(config: Program, news: Booted | NotBooted, fds: tuple[int, ...]) -> En
     """What has come of starting (config)."""
     if isinstance(news, NotBooted):
         return Entry(config, None, f"{news.step}: {news.reason}")
-    edition = Edition(news.id, config, news.data, fds, news.version, news.ready_ms)
+    edition = Edition(
+        news.id, config, news.data, fds, news.seat, news.version, news.ready_ms
+    )
     return Entry(config, edition)
 
 

@@ -129,7 +129,8 @@ class Slot:
         entries = self._wanted.entries
         for each in editions(entries):
             if each.id not in self._sent:
-                await child.channel.send(each.parcel, each.fds)
+                with each.for_one_more() as fds:
+                    await child.channel.send(each.parcel, fds)
                 self._sent.add(each.id)
         return await self._say(child, use(entries), Serving)
 
