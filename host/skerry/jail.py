@@ -1,0 +1,108 @@
+"""The jail of a process that runs guests: docs/security.md tells what it stops.
+
+jail.prepare()              before the event loop is made
+...                         open /dev/kvm, sockets and files
+Jail().enter(log)           before the first request
+"""
+
+import ctypes
+import importlib
+import os
+import pwd
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from skerry import native
+from skerry.errors import SkerryError
+from skerry.log import Log, nowhere
+
+# What Python imports only when it is needed; in the jail there are no files.
+_LAZY = (
+    "asyncio.base_subprocess",
+    "concurrent.futures.thread",
+    "email.utils",
+    "encodings.ascii",
+    "encodings.idna",
+    "encodings.latin_1",
+    "encodings.utf_8",
+    "linecache",
+    "stringprep",
+    "traceback",
+    "unicodedata",
+    "uvloop",
+)
+_NOBODY = 65534  # where no user has that name
+
+
+class JailError(SkerryError):
+    """The process could not be jailed, and must not serve; says what to do."""
+
+
+def prepare() -> None:
+    """Fetches what cannot be fetched in the jail, and makes sure that event loops made
+    from here on fit into it. May be called again."""
+    for name in _LAZY:
+        importlib.import_module(name)
+    ctypes.CDLL("libgcc_s.so.1")  # glibc opens it when a thread is ended from outside
+    nowhere()
+    try:
+        native.prepare_jail()
+    except native.NativeError as error:
+        raise _refused(error) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Jail:
+    """Who the process becomes, if it is root, and what it keeps: (max_files) open
+    descriptors, 0 for as many as it may have, and reading below (readable). With (kill)
+    a refused system call ends it; otherwise it is a line on standard error."""
+
+    uid: int
+    gid: int
+    max_files: int = 0
+    readable: Sequence[str] = ()
+    kill: bool = False
+
+    @classmethod
+    def of_nobody(cls, kill: bool = False) -> Self:
+        """With the rights of the user "nobody", who owns no file."""
+        try:
+            user = pwd.getpwnam("nobody")
+        except KeyError:
+            return cls(_NOBODY, _NOBODY, kill=kill)
+        return cls(user.pw_uid, user.pw_gid, kill=kill)
+
+    def enter(self, log: Log) -> None:
+        """Puts this process into the jail, for good, and logs what holds. JailError:
+        end the process."""
+        try:
+            facts = native.enter_jail(
+                self.uid, self.gid, self.max_files, self.readable, self.kill
+            )
+        except native.NativeError as error:
+            raise _refused(error) from None
+        log.info(f"jailed: {', '.join(_layers(facts))}")
+
+
+def _layers(facts: native.JailFacts) -> list[str]:
+    user = os.geteuid()
+    return [
+        f"user {user}" if user else "user 0 (it is to stay root)",
+        "no capabilities",
+        _landlock(facts),
+        "seccomp",
+    ]
+
+
+def _landlock(facts: native.JailFacts) -> str:
+    if not facts.landlock:
+        return "no Landlock (this kernel has none: Linux 5.13 or newer, lsm=landlock)"
+    late = f" but for {facts.outside} threads from before" if facts.outside else ""
+    return f"Landlock {facts.landlock}{late}"
+
+
+def _refused(error: native.NativeError) -> JailError:
+    return JailError(
+        f"cannot enter the jail: {error}; skerry does not run guests outside of it"
+    )
