@@ -10,8 +10,7 @@ import importlib
 import os
 import pwd
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
 
 from skerry import native
 from skerry.errors import SkerryError
@@ -52,33 +51,33 @@ def prepare() -> None:
         raise _refused(error) from None
 
 
+def nobody() -> tuple[int, int]:
+    """The ids of the user "nobody", who owns no file, and of his group."""
+    try:
+        user = pwd.getpwnam("nobody")
+    except KeyError:
+        return _NOBODY, _NOBODY
+    return user.pw_uid, user.pw_gid
+
+
 @dataclass(frozen=True, slots=True)
 class Jail:
-    """Who the process becomes, if it is root, and what it keeps: (max_files) open
-    descriptors, 0 for as many as it may have, and reading below (readable). With (kill)
-    a refused system call ends it; otherwise it is a line on standard error."""
+    """Root becomes (user), a user's and a group's id; user 0: it stays root. The
+    process keeps at most (max_files) open descriptors, 0 for as many as it may have,
+    and reading below the directories (readable). With (kill) a refused system call ends
+    it; otherwise that is a line on standard error."""
 
-    uid: int
-    gid: int
+    user: tuple[int, int] = field(default_factory=nobody)
     max_files: int = 0
     readable: Sequence[str] = ()
     kill: bool = False
-
-    @classmethod
-    def of_nobody(cls, kill: bool = False) -> Self:
-        """With the rights of the user "nobody", who owns no file."""
-        try:
-            user = pwd.getpwnam("nobody")
-        except KeyError:
-            return cls(_NOBODY, _NOBODY, kill=kill)
-        return cls(user.pw_uid, user.pw_gid, kill=kill)
 
     def enter(self, log: Log) -> None:
         """Puts this process into the jail, for good, and logs what holds. JailError:
         end the process."""
         try:
             facts = native.enter_jail(
-                self.uid, self.gid, self.max_files, self.readable, self.kill
+                *self.user, self.max_files, self.readable, self.kill
             )
         except native.NativeError as error:
             raise _refused(error) from None
