@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +21,7 @@ EXAMPLES = ROOT / "guest" / "examples" / "examples.json"
 LISTENING = re.compile(r"^listening on 127\.0\.0\.1:(\d+)$", re.M)
 BUFFERED = {"PYTHONUNBUFFERED": ""}  # as users have it
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+JAILED = (sys.executable, str(Path(__file__).with_name("jailed_server.py")))
 
 
 def write_config(directory: Path, programs: Mapping[str, Mapping[str, Any]]) -> Path:
@@ -42,18 +43,23 @@ class Server:
     """skerry serve FILE on a free port; ready when constructed. A context manager.
 
     One that ends before it listens raises ChildProcessError with what it printed. With
-    (deaf), the pipe that it logs to is closed once it listens.
+    (deaf), the pipe that it logs to is closed once it listens. (command) stands for
+    skerry.
     """
 
     def __init__(
-        self, file: Path, env: Mapping[str, str] | None = None, deaf: bool = False
+        self,
+        file: Path,
+        env: Mapping[str, str] | None = None,
+        deaf: bool = False,
+        command: Sequence[str] = (SKERRY,),
     ) -> None:
         self._deaf = deaf
         self._lines: list[str] = []
         self._more = threading.Condition()
         self._ended = False
         self.process = subprocess.Popen(
-            [*ENDS_WITH_US, SKERRY, "serve", file, "--listen", "127.0.0.1:0"],
+            [*ENDS_WITH_US, *command, "serve", file, "--listen", "127.0.0.1:0"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
