@@ -197,10 +197,11 @@ if late: wait()
 
 def seen_by_nobody(inside: str, before: str) -> str:
     """The environment of a waiting process, as another one of that user sees it."""
-    look = ["setpriv", "--reuid", str(NOBODY), "--clear-groups", "cat"]
+    who = ["--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
     with waiting(inside, before) as process:
         path = f"/proc/{process.pid}/environ"
-        return subprocess.run([*look, path], capture_output=True, text=True).stdout
+        look = ["setpriv", *who, "cat", path]
+        return subprocess.run(look, capture_output=True, text=True).stdout
 
 
 def test_it_leaves_no_core_and_keeps_to_its_descriptors() -> None:
