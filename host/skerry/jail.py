@@ -5,6 +5,7 @@ jail.prepare()              before the event loop is made
 Jail().enter(log)           before the first request
 """
 
+import contextlib
 import ctypes
 import importlib
 import os
@@ -18,18 +19,13 @@ from skerry.log import Log, nowhere
 
 # What Python imports only when it is needed; in the jail there are no files.
 _LAZY = (
-    "asyncio.base_subprocess",
     "concurrent.futures.thread",
-    "email.utils",
     "encodings.ascii",
     "encodings.idna",
     "encodings.latin_1",
-    "encodings.utf_8",
+    "encodings.punycode",
     "linecache",
-    "stringprep",
     "traceback",
-    "unicodedata",
-    "uvloop",
 )
 _NOBODY = 65534  # where no user has that name
 
@@ -43,7 +39,8 @@ def prepare() -> None:
     from here on fit into it. May be called again."""
     for name in _LAZY:
         importlib.import_module(name)
-    ctypes.CDLL("libgcc_s.so.1")  # glibc opens it when a thread is ended from outside
+    with contextlib.suppress(OSError):  # a C library without it does not need it
+        ctypes.CDLL("libgcc_s.so.1")  # glibc opens it when a thread calls pthread_exit
     nowhere()
     try:
         native.prepare_jail()

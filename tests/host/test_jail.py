@@ -310,6 +310,22 @@ print(uvloop.run(work()) != os.getpid())
     assert ended.stdout.splitlines()[-1] == "True"
 
 
+def test_what_python_and_glibc_fetch_late_is_there() -> None:
+    """pthread_exit ends a daemon thread that outlives Python."""
+    inside = """
+from concurrent.futures import ThreadPoolExecutor
+assert "m\\u00fcller".encode("idna") == b"xn--mller-kva"
+assert "a".encode("latin_1") == "a".encode("ascii")
+thread = threading.Thread(target=lambda: libc.pthread_exit(None), daemon=True)
+thread.start()
+while call(234, os.getpid(), thread.native_id, 0) != -errno.ESRCH:
+    pass
+os._exit(0)
+"""
+    ended = jailed(inside, options="kill=True")
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_a_log_that_nobody_reads_harms_nothing_in_the_jail() -> None:
     before = "reader, writer = os.pipe(); lost = Log(open(writer, 'w'))"
     inside = "os.close(reader); lost.info('one'); lost.info('two')"
