@@ -36,7 +36,7 @@ class JailError(SkerryError):
 
 def prepare() -> None:
     """Fetches what cannot be fetched in the jail, and makes sure that event loops made
-    from here on fit into it. May be called again."""
+    from here on fit into it. Call it once."""
     for name in _LAZY:
         importlib.import_module(name)
     with contextlib.suppress(OSError):  # a C library without it does not need it

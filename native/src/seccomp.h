@@ -7,6 +7,7 @@
 
 /* From here on only what seccomp_calls.c lists. Another call ends the process with
  * SIGSYS if (kill); else it fails with EPERM, and a line on descriptor 2 names it.
+ * (A thread that blocks SIGSYS, as the watchdog does, ends the process in any case.)
  * With (reads), files may be opened for reading: Landlock has to say which.
  * Needs no_new_privs, or CAP_SYS_ADMIN. 0 or -errno. */
 int seccomp_enter(int kill, int reads, struct skerry_error *err);
