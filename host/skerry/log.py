@@ -1,5 +1,6 @@
 """What the operator sees: one line an event."""
 
+import functools
 import os
 import sys
 from io import TextIOWrapper
@@ -47,9 +48,13 @@ class Log:
     def _discard(self) -> None:
         """Nobody reads (out) any more. Without this, Python's own flush at its end
         would fail, and so would the exit status."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._out.fileno())
-        os.close(nowhere)
+        os.dup2(nowhere(), self._out.fileno())
+
+
+@functools.cache
+def nowhere() -> int:
+    """A descriptor that takes everything. Opened once, as a jail opens no files."""
+    return os.open(os.devnull, os.O_WRONLY)
 
 
 def printable(text: str) -> str:

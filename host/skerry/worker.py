@@ -14,10 +14,11 @@ from collections.abc import Sequence
 
 import uvloop
 
-from skerry import http
+from skerry import http, jail, native
 from skerry.app import App
 from skerry.channel import Channel
 from skerry.child import adopt, die_with
+from skerry.jail import Jail
 from skerry.log import Log
 from skerry.messages import (
     Add,
@@ -42,7 +43,8 @@ class Worker:
     ) -> None:
         self._channel = channel
         self._sockets = sockets
-        self._app = App(Log())
+        self._log = Log()
+        self._app = App(self._log)
         self._server: http.Server | None = None
         self._end = asyncio.get_running_loop().create_future()
 
@@ -91,6 +93,8 @@ class Worker:
     async def _use(self, command: Use) -> None:
         self._app.use(command.programs)
         if self._server is None:
+            native.open_kvm()
+            Jail().enter(self._log)
             self._server = await http.serve_on(self._app, self._sockets)
         await self._channel.send(Serving())
 
@@ -105,6 +109,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     die_with(int(parent))
+    jail.prepare()
     uvloop.run(_main(end, numbers))
 
 

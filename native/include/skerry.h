@@ -36,6 +36,10 @@ struct skerry_kvm_facts {
 /* Opens /dev/kvm, once a process, and probes it. Any thread. */
 int skerry_probe(struct skerry_kvm_facts *facts, struct skerry_error *err);
 
+/* Opens /dev/kvm, once a process, and no more: for one that gets its machines from
+ * another, which has probed. */
+int skerry_open_kvm(struct skerry_error *err);
+
 struct skerry_shm;
 struct skerry_snapshot;
 struct skerry_storage;
@@ -220,5 +224,32 @@ uint64_t skerry_body_limit(const struct skerry_snapshot *snapshot);
 /* Pages that differ from the frozen image, found by comparing all of it: an oracle for
  * tests, slow. */
 uint64_t skerry_differing_pages(const struct skerry_vm *vm);
+
+/* --- The jail of a process that runs guests: see docs/security.md --- */
+
+/* Strings and arrays are used during the call only. */
+struct skerry_jail {
+    uint32_t uid, gid;  /* what root becomes; uid 0: it stays */
+    uint32_t max_files; /* open descriptors; 0: as it is */
+    int kill;           /* a refused system call ends the process; else it fails
+                         * with EPERM, and a line on descriptor 2 names it */
+    const char *const *readable; /* (readable_count) directories that may be read */
+    uint32_t readable_count;
+};
+
+/* What holds, in all threads but (outside). */
+struct skerry_jail_facts {
+    uint32_t landlock; /* the kernel's version of Landlock; 0: it has none */
+    uint32_t outside;  /* threads from before that Landlock does not hold */
+};
+
+/* Before the process makes an event loop: from here on no io_uring can be made, since
+ * what a ring does passes the jail's filter unseen. Sets no_new_privs. 0 or -errno. */
+int skerry_jail_prepare(struct skerry_error *err);
+
+/* Gives up all that serving does not need, for good. /dev/kvm (skerry_probe), sockets
+ * and files have to be open. On failure the process is half in and half out: end it. */
+int skerry_jail_enter(const struct skerry_jail *jail, struct skerry_jail_facts *facts,
+                      struct skerry_error *err);
 
 #endif

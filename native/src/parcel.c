@@ -13,6 +13,8 @@
 /* What goes to the other process beside the memory. */
 struct snapshot_parcel {
     uint32_t magic, size;
+    int ring0_stub; /* what the probe has found, which the other process need not do */
+    uint8_t tss_type;
     struct layout layout;
     struct process process;
     struct program_facts facts;
@@ -25,8 +27,11 @@ size_t skerry_snapshot_size(void)
 
 int skerry_snapshot_export(const struct skerry_snapshot *s, void *dst)
 {
+    const struct kvm *kvm = kvm_get(NULL); /* (s) was made with it */
     struct snapshot_parcel p = {.magic = PARCEL_MAGIC,
                                 .size = sizeof(p),
+                                .ring0_stub = kvm->ring0_stub,
+                                .tss_type = kvm->tss_type,
                                 .layout = s->layout,
                                 .process = s->process,
                                 .facts = s->facts};
@@ -34,11 +39,17 @@ int skerry_snapshot_export(const struct skerry_snapshot *s, void *dst)
     return s->fd;
 }
 
-static int check(const struct snapshot_parcel *p, size_t size, struct skerry_error *err)
+static int unpack(const struct snapshot_parcel *p, size_t size,
+                  struct skerry_error *err)
 {
     if (size != sizeof(*p) || p->magic != PARCEL_MAGIC || p->size != sizeof(*p))
         return skerry_refuse(err, EINVAL, "frozen machine",
                              "it was made by another version of skerry");
+    struct kvm *kvm = kvm_get(err);
+    if (!kvm)
+        return -ENODEV;
+    kvm->ring0_stub = p->ring0_stub;
+    kvm->tss_type = p->tss_type;
     return 0;
 }
 
@@ -47,7 +58,7 @@ int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_s
 {
     const struct snapshot_parcel *p = src;
     struct skerry_snapshot *s = NULL;
-    int ret = check(p, size, err);
+    int ret = unpack(p, size, err);
     if (ret == 0 && !(s = calloc(1, sizeof(*s))))
         ret = skerry_fail(err, "frozen machine");
     if (ret < 0) {
@@ -68,4 +79,9 @@ int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_s
     }
     *out = s;
     return 0;
+}
+
+int skerry_open_kvm(struct skerry_error *err)
+{
+    return kvm_get(err) ? 0 : -ENODEV;
 }

@@ -29,13 +29,11 @@ static struct skerry_storage *make(struct skerry_snapshot *snapshot, uint64_t ca
     return s;
 }
 
-/* The store is there, or has failed to come: (ret). Takes over (s). */
-static int complete(struct skerry_storage *s, int ret, struct skerry_storage **out,
-                    struct skerry_error *err)
+/* The store is there, or has failed to come: (ret). Takes over (s). The machine is made
+ * when the first call comes. */
+static int complete(struct skerry_storage *s, int ret, struct skerry_storage **out)
 {
-    if (ret == 0)
-        ret = machine_open(&s->machine, s->snapshot, 1, &s->store.control->process,
-                           s->console, err);
+    s->broken = 1;
     if (ret < 0) {
         skerry_storage_close(s);
         return ret;
@@ -70,7 +68,7 @@ int skerry_storage_open(struct skerry_snapshot *snapshot, uint64_t call_ns,
     }
     int ret = store_create(&s->store, live, &snapshot->layout, &snapshot->process,
                            file ? &where : NULL, err);
-    return complete(s, ret, out, err);
+    return complete(s, ret, out);
 }
 
 void skerry_storage_close(struct skerry_storage *s)
@@ -120,7 +118,7 @@ int skerry_storage_import(const void *src, size_t size, const int fds[5],
         return ret < 0 ? ret : skerry_fail(err, "storage");
     }
     ret = store_attach(&s->store, mine, &s->snapshot->layout, err);
-    return complete(s, ret, out, err);
+    return complete(s, ret, out);
 }
 
 int skerry_storage_sync(struct skerry_storage *s, struct skerry_error *err)

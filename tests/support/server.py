@@ -21,6 +21,7 @@ EXAMPLES = ROOT / "guest" / "examples" / "examples.json"
 LISTENING = re.compile(r"^listening on 127\.0\.0\.1:(\d+)$", re.M)
 BUFFERED = {"PYTHONUNBUFFERED": ""}  # as users have it
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+JAILED = (sys.executable, str(Path(__file__).with_name("jailed_server.py")))
 
 
 def write_config(directory: Path, programs: Mapping[str, Mapping[str, Any]]) -> Path:
@@ -66,6 +67,7 @@ class Server:
     (deaf), the pipe that it logs to is closed once it listens. There is one worker
     unless (workers) says more; (process) is the supervisor. (options) go to the command
     as they are. With (wait) False it is ready when it is started.
+    (command) stands for skerry.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Server:
         workers: int = 1,
         options: Sequence[str] = (),
         wait: bool = True,
+        command: Sequence[str] = (SKERRY,),
     ) -> None:
         self._deaf = deaf
         self._lines: list[str] = []
@@ -83,7 +86,7 @@ class Server:
         self._ended = False
         self.process = subprocess.Popen(
             [
-                *(*ENDS_WITH_US, SKERRY, "serve", file, "--listen", "127.0.0.1:0"),
+                *(*ENDS_WITH_US, *command, "serve", file, "--listen", "127.0.0.1:0"),
                 *("--workers", str(workers), *options),
             ],
             stdin=subprocess.DEVNULL,
