@@ -84,6 +84,7 @@ class Host:
     async def kill_tree(self, everybody: bool) -> None:
         """kill -9 of the supervisor, or of (everybody); returns when all are gone."""
         assert self._process is not None
+        await self._freeze()  # so that it starts nobody we do not see
         family = children(self.pid)
         self._process.kill()
         for pid in family if everybody else ():
@@ -95,6 +96,12 @@ class Host:
             if time.monotonic() > end:
                 raise Broken("workers outlived their supervisor")
             await asyncio.sleep(0.005)
+
+    async def _freeze(self) -> None:
+        """Stops the supervisor; returns when it stands still."""
+        kill(self.pid, signal.SIGSTOP)
+        while state(self.pid) not in "TZ":
+            await asyncio.sleep(0.001)
 
     async def stop(self) -> None:
         """Ends it as an operator does. Broken when it does not end well."""
@@ -130,18 +137,24 @@ def children(pid: int) -> list[int]:
 def alive(pid: int) -> bool:
     """Whether any thread of (pid) may still run: a zombie is an entry that only waits
     for its parent, or for its threads."""
-    process = Path(f"/proc/{pid}")
     try:
-        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
-        return state != "Z" or len(list((process / "task").iterdir())) > 1
+        return state(pid) != "Z" or len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
     except OSError:
         return False
+
+
+def state(pid: int) -> str:
+    """The letter that the kernel has for what (pid) does, "Z" when it has gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
 
 
 def is_boot(pid: int) -> bool:
     """Whether (pid) starts programs and does not serve: its command line says so."""
     try:
-        return b"boot" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"\0skerry.booter\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 

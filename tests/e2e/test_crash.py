@@ -1,4 +1,4 @@
-"""Nothing that was acknowledged is ever lost, whatever dies: a minute of the crash test.
+"""Nothing that was acknowledged is lost, whatever dies: a minute of the crash test.
 
 `make crash SECONDS=3600` runs it for longer, with other seeds.
 """
