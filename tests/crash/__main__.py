@@ -47,7 +47,7 @@ def show(found: Round) -> None:
         f"  answers: {answers}\n"
         f"  killed: {deeds}; started {found.starts} times\n"
         f"  longest gap without an answer {found.longest_gap:.2f} s, "
-        f"slowest answer {found.slowest:.2f} s",
+        f"slowest answer {found.slowest:.2f} s; clients took {found.cores:.2f} cores",
         flush=True,
     )
     for each in found.violations[:SHOWN]:

@@ -31,6 +31,7 @@ class Round:
     starts: int = 0
     longest_gap: float = 0.0  # seconds without an answer
     slowest: float = 0.0  # seconds that an answer took
+    cores: float = 0.0  # that the clients took
     answers: dict[str, int] = field(default_factory=dict)
     deeds: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
@@ -45,14 +46,15 @@ async def play(
     programs = [PROGRAMS[name] for name in names or PROGRAMS]
     story = _Story(Site(directory, programs), seed, workers)
     found = Round(seed, workers)
+    begin, busy = time.monotonic(), time.process_time()
     try:
         await story.tell(seconds)
+        found.cores = (time.process_time() - busy) / (time.monotonic() - begin)
     except (Broken, Silent) as error:
         found.violations.append(f"{type(error).__name__}: {error}")
     finally:
         story.host.end()
-        if not found.violations:
-            story.report(found)
+        story.report(found)
     if found.violations:
         found.kept = str(directory)
     else:
