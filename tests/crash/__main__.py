@@ -44,7 +44,7 @@ def show(found: Round) -> None:
         f"{'NOT RIGHT' if found.violations else 'right'}\n"
         f"  changes: {found.acknowledged} acknowledged, {found.refused} refused, "
         f"{found.unknown} unknown; {found.readings} readings\n"
-        f"  answers: {answers}\n"
+        f"  answers: {answers}; {found.died} connections died\n"
         f"  killed: {deeds}; started {found.starts} times\n"
         f"  longest gap without an answer {found.longest_gap:.2f} s, "
         f"slowest answer {found.slowest:.2f} s; clients took {found.cores:.2f} cores",

@@ -1,4 +1,8 @@
-"""Who kills: one of a deck of ways after the other, at moments that the seed picks."""
+"""Who kills: one of a deck of ways after the other, at moments that the seed picks.
+
+Most deeds wait for some answers after the one before, so that they hit a host at
+work, however fast it is; the others come while it is still recovering.
+"""
 
 import asyncio
 import random
@@ -22,19 +26,27 @@ DECK = {
     "whole tree": 1,
 }
 PAUSE = 0.02, 0.8  # seconds between two deeds
+ANSWERS = 200  # at most that come between two deeds
+AT_WORK = 0.75  # of the deeds wait for answers
 STALL = 0.3  # seconds at most that a worker stands still
 BOOT_APPEARS = 2.0  # seconds in which a boot process is looked for, then given up
 
 
 class Killer:
-    """Does to (host) what a deck says. (reborn) is called between the death of a tree
-    and the next start, when no process is there."""
+    """Does to (host) what a deck says. (answers) tells how many have come; (reborn) is
+    called between the death of a tree and the next start, when no process is there."""
 
     def __init__(
-        self, host: Host, site: Site, seed: int, reborn: Callable[[], None]
+        self,
+        host: Host,
+        site: Site,
+        seed: int,
+        answers: Callable[[], int],
+        reborn: Callable[[], None],
     ) -> None:
         self.deeds: Counter[str] = Counter()
-        self._host, self._site, self._reborn = host, site, reborn
+        self._host, self._site = host, site
+        self._answers, self._reborn = answers, reborn
         self._random = random.Random(seed)
         self._ways: dict[str, Callable[[], Awaitable[bool]]] = {
             "worker": self._worker,
@@ -53,8 +65,7 @@ class Killer:
         first = True
         while first or time.monotonic() < end:
             for way in self._deck():
-                await asyncio.sleep(self._random.uniform(*PAUSE))
-                self._host.check()
+                await self._pause()
                 self.deeds[way] += await self._ways[way]()
                 if not first and time.monotonic() > end:
                     break
@@ -64,6 +75,16 @@ class Killer:
         deck = [way for way, times in DECK.items() for _ in range(times)]
         self._random.shuffle(deck)
         return deck
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(self._random.uniform(*PAUSE))
+        wanted = self._answers() + self._random.randrange(ANSWERS)
+        at_work, end = self._random.random() < AT_WORK, time.monotonic() + PATIENCE
+        while at_work and self._answers() < wanted:
+            if time.monotonic() > end:
+                raise Broken("answers have stopped coming")
+            await asyncio.sleep(0.005)
+        self._host.check()
 
     async def _some_worker(self) -> int:
         """One of the workers; they come back when all were killed."""

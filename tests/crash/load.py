@@ -28,6 +28,7 @@ class Figures:
 
     def __init__(self) -> None:
         self.answers: Counter[str] = Counter()
+        self.died = 0  # connections
         self.slowest = 0.0
         self.longest_gap = 0.0
         self._last = time.monotonic()
@@ -80,7 +81,7 @@ class Load:
                 if life == self._life:
                     await self._ask(client, chance)
             except Died:
-                self._figures.answers["connection died"] += 1
+                self._figures.died += 1
                 visits = 0
                 await asyncio.sleep(RETRY)
         client.close()

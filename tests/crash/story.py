@@ -32,6 +32,7 @@ class Round:
     longest_gap: float = 0.0  # seconds without an answer
     slowest: float = 0.0  # seconds that an answer took
     cores: float = 0.0  # that the clients took
+    died: int = 0  # connections
     answers: dict[str, int] = field(default_factory=dict)
     deeds: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
@@ -68,7 +69,9 @@ class _Story:
         self.figures = Figures()
         self.loads = [Load(each, self.figures) for each in site.programs]
         self.host = Host(site.file, workers)
-        self.killer = Killer(self.host, site, seed, self._reborn)
+        self.killer = Killer(
+            self.host, site, seed, self.figures.answers.total, self._reborn
+        )
 
     def _reborn(self) -> None:
         for load in self.loads:
@@ -124,6 +127,7 @@ class _Story:
         found.unknown = sum(each.count(Result.UNKNOWN) for each in ledgers)
         found.readings = sum(len(each.readings) for each in ledgers)
         found.starts, found.answers = self.host.starts, dict(self.figures.answers)
+        found.died = self.figures.died
         found.deeds = dict(self.killer.deeds)
         found.longest_gap = self.figures.longest_gap
         found.slowest = self.figures.slowest
