@@ -8,6 +8,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NATIVE := $(wildcard native/src/*.c native/src/*.h native/include/*.h) guest/include/kvm_api.h
 LISTEN ?= 127.0.0.1:8080
+SECONDS = 60
+SEED = 1
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +48,9 @@ fuzz: $(VENV)/tools ## fuzz the ELF loader and the host calls (SECONDS_EACH=600)
 asan: $(VENV)/dev examples ## the core's Python tests with the extension under ASan and UBSan
 	tests/asan.sh
 
+crash: $(VENV)/dev ## kill what serves, and see that nothing is lost (SECONDS=60)
+	$(PYTHON) -m tests.crash --seconds $(SECONDS) --seed $(SEED)
+
 bench: $(VENV)/dev examples ## measure, print a table, write bench/results/latest.json
 	$(PYTHON) bench/micro.py
 	$(PYTHON) bench/http.py
@@ -79,4 +84,4 @@ $(VENV)/dev: $(VENV)/built
 	@touch $@
 
 .PHONY: help build serve examples test test-host test-native test-hardware check fuzz
-.PHONY: asan bench fmt stats clean
+.PHONY: asan crash bench fmt stats clean
