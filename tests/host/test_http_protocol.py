@@ -15,6 +15,7 @@ GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 LIMITS = Limits(
     body=50,
     connections=2,
+    refused=2,
     idle_time=60,
     head_time=15,
     body_time=30,

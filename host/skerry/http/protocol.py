@@ -79,7 +79,7 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.close()
         elif connected >= self._limits.connections:
             self._refuse(Refusal(503, "too many connections"))
-        if connected >= 2 * self._limits.connections:
+        if connected >= self._limits.connections + self._limits.refused:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:

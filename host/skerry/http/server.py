@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import socket
+from dataclasses import replace
 
+from skerry.http.descriptors import most_connections
 from skerry.http.limits import Limits
+from skerry.http.listener import Listener, bind
 from skerry.http.protocol import HttpProtocol
 from skerry.http.shared import Handler, Shared
 
 _DEFAULT_LIMITS = Limits()
-_BACKLOG = 1024
 
 
 async def serve(
@@ -24,25 +27,18 @@ async def serve(
     (handler) is called on the event loop's thread. Its answer is a Response, or an
     awaitable of one if it takes time.
     """
-    loop = asyncio.get_running_loop()
-    shared = Shared(handler, limits, loop)
-    listener = await loop.create_server(
-        lambda: HttpProtocol(shared),
-        host,
-        port,
-        backlog=_BACKLOG,
-        reuse_port=reuse_port or None,
-    )
-    return Server(listener, shared)
+    limits = replace(limits, connections=most_connections(limits.connections))
+    shared = Shared(handler, limits, asyncio.get_running_loop())
+    return Server(await bind(host, port, reuse_port), shared)
 
 
 class Server:
     """Serves until stop()."""
 
-    def __init__(self, listener: asyncio.Server, shared: Shared) -> None:
-        self._listener = listener
+    def __init__(self, sockets: list[socket.socket], shared: Shared) -> None:
         self._shared = shared
-        self.port: int = listener.sockets[0].getsockname()[1]
+        self._listener = Listener(sockets, self._welcome, shared.loop)
+        self.port = self._listener.port
         self._tick()
 
     @property
@@ -71,6 +67,19 @@ class Server:
             connection.abort()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._shared.idle()
+
+    def _welcome(self, client: socket.socket) -> None:
+        self._shared.spawn(self._connect(client))
+
+    async def _connect(self, client: socket.socket) -> None:
+        """A client that has left already, or that there is no memory for, is closed."""
+        shared = self._shared
+        try:
+            await shared.loop.connect_accepted_socket(
+                lambda: HttpProtocol(shared), client
+            )
+        except (OSError, MemoryError):
+            client.close()
 
     def _tick(self) -> None:
         shared = self._shared
