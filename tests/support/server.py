@@ -8,13 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from support.client import LONG, Answer, ask, connection
 from support.guests import PRELUDE, ROOT, compile_guest
+from support.processes import with_descendants
 
 SKERRY = str(Path(sys.executable).with_name("skerry"))
 EXAMPLES = ROOT / "guest" / "examples" / "examples.json"
@@ -42,18 +43,23 @@ class Server:
     """skerry serve FILE on a free port; ready when constructed. A context manager.
 
     One that ends before it listens raises ChildProcessError with what it printed. With
-    (deaf), the pipe that it logs to is closed once it listens.
+    (deaf), the pipe that it logs to is closed once it listens. (under) is a command
+    that runs it.
     """
 
     def __init__(
-        self, file: Path, env: Mapping[str, str] | None = None, deaf: bool = False
+        self,
+        file: Path,
+        env: Mapping[str, str] | None = None,
+        deaf: bool = False,
+        under: Sequence[str] = (),
     ) -> None:
         self._deaf = deaf
         self._lines: list[str] = []
         self._more = threading.Condition()
         self._ended = False
         self.process = subprocess.Popen(
-            [*ENDS_WITH_US, SKERRY, "serve", file, "--listen", "127.0.0.1:0"],
+            [*ENDS_WITH_US, *under, SKERRY, "serve", file, "--listen", "127.0.0.1:0"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -87,6 +93,10 @@ class Server:
                     said = "".join(self._lines)
                     raise ChildProcessError(f"no {pattern} in the log:\n{said}")
         return found
+
+    def pids(self) -> list[int]:
+        """The process, and all that it has started."""
+        return with_descendants(self.pid)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """GET (path) on a connection of its own."""
