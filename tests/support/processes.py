@@ -3,6 +3,7 @@
 import os
 import resource
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -50,7 +51,7 @@ def limit_files(pids: Iterable[int], spare: int | None) -> None:
 
 
 def limit_memory(pids: Iterable[int], spare_mb: int | None) -> None:
-    """Lets each of (pids) map (spare_mb) more than now; with None, as much as it may."""
+    """Lets each of (pids) map (spare_mb) more than now; with None, all that it may."""
     for pid in pids:
         _, hard = resource.prlimit(pid, resource.RLIMIT_AS)
         now = status_kb(pid, "VmSize") << 10
@@ -63,7 +64,8 @@ def listening_port(pid: int) -> int | None:
     links = set()
     for each in with_descendants(pid):
         for name in os.listdir(f"/proc/{each}/fd"):
-            links.add(os.readlink(f"/proc/{each}/fd/{name}"))
+            with suppress(FileNotFoundError):  # closed meanwhile
+                links.add(os.readlink(f"/proc/{each}/fd/{name}"))
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         if fields[3] == "0A" and f"socket:[{fields[9]}]" in links:
