@@ -13,8 +13,10 @@ def with_descendants(pid: int) -> list[int]:
     """(pid), its children, their children, and so on."""
     found = [pid]
     for each in found:
-        for task in Path(f"/proc/{each}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
+        for thread in os.listdir(f"/proc/{each}/task"):
+            with suppress(FileNotFoundError):  # ended meanwhile
+                children = Path(f"/proc/{each}/task/{thread}/children").read_text()
+                found += map(int, children.split())
     return found
 
 

@@ -142,3 +142,16 @@ def with_one_doubt() -> Iterator[bytes]:
         for slot in slots:
             for variant in VARIANTS[slot]:
                 yield attack(frame, {slot: variant})
+
+
+def with_every_byte() -> Iterator[bytes]:
+    """Every byte there is, within, before and behind each part of a request."""
+    doubtful = ("method", "target", "version", "host", "other")
+    length = ("length", "size")
+    coding = ("coding's name", "coding", "chunk size", "last chunk", "trailers")
+    for frame, slots in (("length", doubtful + length), ("coding", coding)):
+        for slot in slots:
+            honest = VARIANTS[slot][0]
+            for byte in map(bytes, zip(range(256))):
+                for at in {0, 1, len(honest)}:
+                    yield attack(frame, {slot: honest[:at] + byte + honest[at:]})
