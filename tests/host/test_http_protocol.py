@@ -15,6 +15,7 @@ GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 LIMITS = Limits(
     body=50,
     connections=2,
+    refused=2,
     idle_time=60,
     head_time=15,
     body_time=30,
@@ -178,6 +179,27 @@ def test_a_handler_that_raises_answers_500_and_the_connection_goes_on(connect, c
     client.send(get(b"/bad") + get(b"/good"))
     assert client.statuses == [500, 200]
     assert "oh" in caplog.text
+
+
+def out_of_memory(*unused):
+    raise MemoryError
+
+
+def test_an_answer_without_memory_is_a_503_and_the_connection_goes_on(connect, caplog):
+    client = connect(lambda r: out_of_memory() if r.target == b"/big" else echo(r))
+    client.send(get(b"/big") + get(b"/good"))
+    assert client.statuses == [503, 200]
+    assert b"Retry-After: 1\r\n" in client.transport.written
+    (line,) = caplog.text.splitlines()
+    assert "no memory for the answer to <Request GET /big" in line
+
+
+def test_a_request_without_memory_is_a_503_and_ends_the_connection(connect):
+    client = connect()
+    client.protocol._feed = out_of_memory
+    client.send(GET)
+    assert client.statuses == [503]
+    assert client.transport.ended
 
 
 @pytest.mark.parametrize(

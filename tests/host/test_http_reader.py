@@ -1,38 +1,23 @@
 """The reader: which bytes are which requests, and which are refused."""
 
-import h11
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.readers import (
+    GET,
+    Found,
+    chunked,
+    get,
+    post,
+    read_by_h11,
+    read_in,
+    reading,
+)
 
 from skerry.http.limits import Limits
-from skerry.http.reader import CLOSE, KEEP, KEEP_1_0, Reader
-from skerry.http.refusal import Refusal
-from skerry.message import Request
+from skerry.http.reader import CLOSE, KEEP, KEEP_1_0
 
-GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 SMALL = Limits(target=100, head=300, body=50)
-
-
-class Found:
-    """A sink that keeps what it is given."""
-
-    def __init__(self):
-        self.requests: list[Request] = []
-        self.connections: list[bytes] = []
-        self.expects = 0
-        self.refused: Refusal | None = None
-
-    def on_request(self, request, connection):
-        self.requests.append(request)
-        self.connections.append(connection)
-
-    def on_expect(self):
-        self.expects += 1
-
-    @property
-    def status(self):
-        return self.refused and self.refused.status
 
 
 @pytest.fixture(params=["whole", "byte by byte", "in sevens"])
@@ -44,32 +29,6 @@ def read(request):
         return read_in(size[request.param], data, limits)
 
     return read
-
-
-def read_in(step: int, data: bytes, limits: Limits) -> Found:
-    found = Found()
-    reader = Reader(limits, found)
-    try:
-        for at in range(0, len(data), step):
-            piece = data[at : at + step]
-            reader.feed(piece)
-            if reader.phase:
-                reader.pending(len(piece))
-    except Refusal as refusal:
-        found.refused = refusal
-    return found
-
-
-def get(*lines: bytes, start: bytes = b"GET / HTTP/1.1") -> bytes:
-    return b"\r\n".join((start, b"Host: a", *lines)) + b"\r\n\r\n"
-
-
-def post(*lines: bytes, body: bytes = b"") -> bytes:
-    return get(*lines, start=b"POST / HTTP/1.1") + body
-
-
-def chunked(body: bytes) -> bytes:
-    return post(b"Transfer-Encoding: chunked", body=body)
 
 
 # What a request says.
@@ -342,6 +301,10 @@ REFUSED = {
     "space after the version": (400, get(start=b"GET / HTTP/1.1 ")),
     "tab in the start line": (400, get(start=b"GET\t/ HTTP/1.1")),
     "CONNECT": (501, get(start=b"CONNECT a:80 HTTP/1.1")),
+    "CONNECT in origin-form": (
+        501,
+        get(b"Content-Length: 1", start=b"CONNECT / HTTP/1.1"),
+    ),
     "relative target": (400, get(start=b"GET foo HTTP/1.1")),
     "star but not OPTIONS": (400, get(start=b"GET * HTTP/1.1")),
     "fragment": (400, get(start=b"GET /a#b HTTP/1.1")),
@@ -472,39 +435,12 @@ def requests(draw) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + sent
 
 
-def read_by_h11(data: bytes):
-    """What h11 finds in (data), in the same terms."""
-    found = []
-    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
-    connection.receive_data(data)
-    while (event := connection.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
-        if isinstance(event, h11.Request):
-            headers = [(bytes(n), bytes(v)) for n, v in event.headers.raw_items()]
-            found.append([bytes(event.method), bytes(event.target), headers, b""])
-        elif isinstance(event, h11.Data):
-            found[-1][3] += bytes(event.data)
-        elif isinstance(event, h11.EndOfMessage):
-            connection.send(h11.Response(status_code=200, headers=[]))
-            connection.send(h11.EndOfMessage())
-            if connection.our_state is h11.MUST_CLOSE:
-                break
-            connection.start_next_cycle()
-    return found
-
-
-def headers_of(request: Request) -> list[tuple[bytes, bytes]]:
-    lines = request.headers.split(b"\r\n")[:-1]
-    return [tuple(line.split(b": ", 1)) for line in lines]
-
-
 @given(st.lists(requests(), min_size=1, max_size=3), st.integers(1, 64))
 def test_valid_requests_are_read_as_h11_reads_them(datas, step):
     data = b"".join(datas)
     found = read_in(step, data, Limits())
     assert found.refused is None
-    ours = [[r.method, r.target, headers_of(r), r.body] for r in found.requests]
-    theirs = read_by_h11(data)
-    assert ours == theirs
+    assert reading(found) == read_by_h11(data)
 
 
 @given(st.lists(requests(), min_size=1, max_size=3), st.data())

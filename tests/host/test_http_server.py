@@ -151,6 +151,38 @@ async def test_a_client_that_never_reads_is_dropped(server):
         await gone(server)
 
 
+def hello_or_big(request):
+    return big(request) if request.target == b"/big" else hello(request)
+
+
+@against(
+    hello_or_big,
+    dataclasses.replace(FAST, head_time=0.3, body_time=0.3, write_time=0.3),
+)
+async def test_many_slow_clients_are_ended_while_others_are_served(server):
+    told, stopped = [], []
+    for start in (GET[:-2], b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"):
+        for _ in range(100):
+            told.append(await connect(server))
+            told[-1][1].write(start)
+    for _ in range(30):
+        stopped.append(await connect(server))
+        stopped[-1][1].transport.pause_reading()
+        stopped[-1][1].write(GET.replace(b"/ ", b"/big ") * 10)
+    reader, writer = await connect(server)
+    served = 0
+    while server.connections > 1:
+        writer.write(GET)
+        assert (await response(reader))[1] == b"hello /"
+        served += 1
+        await asyncio.sleep(0.01)
+    assert served > 0
+    for each, _ in told:
+        assert (await each.read()).startswith(b"HTTP/1.1 408 ")
+    for _, each in [*told, *stopped, (reader, writer)]:
+        each.transport.abort()
+
+
 @against(slow)
 async def test_a_client_that_leaves_before_its_answer_is_no_trouble(server):
     for _ in range(5):

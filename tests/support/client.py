@@ -1,6 +1,7 @@
 """Small HTTP clients: an ordinary one, a raw one that sends any bytes, and a crowd."""
 
 import asyncio
+import select
 import socket
 import struct
 import time
@@ -77,6 +78,12 @@ class Raw:
     def is_ended(self) -> bool:
         """Waits for the server's next byte, or for the end that it sends."""
         return self._file.read(1) == b""
+
+    def wait(self, seconds: float) -> bool:
+        """Whether something comes in (seconds)."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
     def is_silent(self) -> bool:
         """Whether nothing has come so far."""

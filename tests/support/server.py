@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from support.client import LONG, Answer, ask, connection, wait_until
 from support.guests import PRELUDE, ROOT, compile_guest
+from support.processes import with_descendants
 
 SKERRY = str(Path(sys.executable).with_name("skerry"))
 EXAMPLES = ROOT / "guest" / "examples" / "examples.json"
@@ -67,7 +68,7 @@ class Server:
     (deaf), the pipe that it logs to is closed once it listens. There is one worker
     unless (workers) says more; (process) is the supervisor. (options) go to the command
     as they are. With (wait) False it is ready when it is started.
-    (command) stands for skerry.
+    (command) stands for skerry, (under) is a command that runs it.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Server:
         options: Sequence[str] = (),
         wait: bool = True,
         command: Sequence[str] = (SKERRY,),
+        under: Sequence[str] = (),
     ) -> None:
         self._deaf = deaf
         self._lines: list[str] = []
@@ -86,7 +88,15 @@ class Server:
         self._ended = False
         self.process = subprocess.Popen(
             [
-                *(*ENDS_WITH_US, *command, "serve", file, "--listen", "127.0.0.1:0"),
+                *(
+                    *ENDS_WITH_US,
+                    *under,
+                    *command,
+                    "serve",
+                    file,
+                    "--listen",
+                    "127.0.0.1:0",
+                ),
                 *("--workers", str(workers), *options),
             ],
             stdin=subprocess.DEVNULL,
@@ -136,6 +146,10 @@ class Server:
                     said = "".join(self._lines)
                     raise ChildProcessError(f"no {pattern} in the log:\n{said}")
         return found
+
+    def pids(self) -> list[int]:
+        """The process, and all that it has started."""
+        return with_descendants(self.pid)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """GET (path) on a connection of its own."""

@@ -10,7 +10,8 @@ class Limits:
     target: int = 8 << 10  # longer: 414
     head: int = 64 << 10  # request line and headers, or trailers; longer: 431
     body: int = 16 << 20  # longer: 413
-    connections: int = 4096  # one more: 503
+    connections: int = 16384  # one more: 503; an idle one takes about 4 KiB
+    refused: int = 64  # connections with such a 503 at a time; one more: dropped
     idle_time: float = 60.0  # between requests, then closed without a word
     head_time: float = 15.0  # from a head's first byte to its last, then 408
     body_time: float = 30.0  # without one more byte of body, then 408

@@ -79,7 +79,7 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.close()
         elif connected >= self._limits.connections:
             self._refuse(Refusal(503, "too many connections"))
-        if connected >= 2 * self._limits.connections:
+        if connected >= self._limits.connections + self._limits.refused:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -91,6 +91,8 @@ class HttpProtocol(asyncio.Protocol):
                 self._wait_for_more(len(data))
         except Refusal as refusal:
             self.on_refusal(refusal)
+        except MemoryError:
+            self.on_refusal(Refusal(503, "no memory for the request"))
 
     def eof_received(self) -> bool:
         """The client sends no more, but may still read: answer what it asked."""
@@ -144,8 +146,8 @@ class HttpProtocol(asyncio.Protocol):
         request.client = self
         try:
             response = self._handler(request)
-        except Exception:
-            response = _failed(request)
+        except Exception as error:
+            response = _failed(request, error)
         if response is None:
             self._pending = request, connection
         else:
@@ -203,8 +205,8 @@ class HttpProtocol(asyncio.Protocol):
     ) -> None:
         try:
             response = await cast(Awaitable[Response], awaitable)
-        except Exception:
-            response = _failed(request)
+        except Exception as error:
+            response = _failed(request, error)
         self._task = None
         if not self._deaf:
             self._reply(request, response, connection)
@@ -218,8 +220,8 @@ class HttpProtocol(asyncio.Protocol):
         is_head = request.method == b"HEAD"
         try:
             data = render(response, clock, connection, is_head)
-        except Exception:
-            data = render(_failed(request), clock, connection, is_head)
+        except Exception as error:
+            data = render(_failed(request, error), clock, connection, is_head)
         self._transport.write(data)
         if connection is CLOSE:
             self._finish()
@@ -309,7 +311,10 @@ class HttpProtocol(asyncio.Protocol):
         self._release()
 
 
-def _failed(request: Request) -> Response:
-    """The answer when the handler raised; called while that exception is handled."""
+def _failed(request: Request, error: Exception) -> Response:
+    """The answer when there is none; called while (error) is handled."""
+    if isinstance(error, MemoryError):
+        _log.warning("no memory for the answer to %r", request)
+        return Refusal(503, "no memory for the answer").response()
     _log.exception("no answer to %r", request)
     return Response.text(500, "500 the request failed\n")

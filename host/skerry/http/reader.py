@@ -160,6 +160,9 @@ class Reader:
         host = noted.get(b"host", b"")
         if not host or host.translate(None, rules.HOST_BYTES):
             rules.check_host(noted.get(b"host"), self._version)
+        if method == b"CONNECT":
+            # The parser takes what follows for a tunnel's bytes, so not for its body.
+            raise Refusal(501, "this server is no proxy")
         if target[0] != 0x2F or 0x23 in target:  # "/" first, no "#"
             target, host = rules.split_target(method, target, host)
         self._request = Request(method, target, host, headers)

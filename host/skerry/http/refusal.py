@@ -15,4 +15,5 @@ class Refusal(Exception):
         return f"{self.status} {self.reason}"
 
     def response(self) -> Response:
-        return Response.text(self.status, f"{self}\n")
+        headers = b"Retry-After: 1\r\n" if self.status == 503 else b""
+        return Response.text(self.status, f"{self}\n", headers)

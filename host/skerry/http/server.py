@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 
+from skerry.http.descriptors import most_connections
 from skerry.http.limits import Limits
+from skerry.http.listener import Listener, bind
 from skerry.http.protocol import HttpProtocol
 from skerry.http.shared import Handler, Shared
 
 _DEFAULT_LIMITS = Limits()
-_BACKLOG = 1024
 
 
 async def serve(
@@ -26,16 +28,7 @@ async def serve(
     (handler) is called on the event loop's thread. Its answer is a Response, or an
     awaitable of one if it takes time.
     """
-    loop = asyncio.get_running_loop()
-    shared = Shared(handler, limits, loop)
-    listener = await loop.create_server(
-        lambda: HttpProtocol(shared),
-        host,
-        port,
-        backlog=_BACKLOG,
-        reuse_port=reuse_port or None,
-    )
-    return Server([listener], shared)
+    return await serve_on(handler, await bind(host, port, reuse_port), limits=limits)
 
 
 async def serve_on(
@@ -44,25 +37,19 @@ async def serve_on(
     *,
     limits: Limits = _DEFAULT_LIMITS,
 ) -> "Server":
-    """Listens on (sockets), which are bound already and belong to the server now."""
-    loop = asyncio.get_running_loop()
-    shared = Shared(handler, limits, loop)
-    listeners = [
-        await loop.create_server(
-            lambda: HttpProtocol(shared), sock=each, backlog=_BACKLOG
-        )
-        for each in sockets
-    ]
-    return Server(listeners, shared)
+    """Listens on (sockets), which are bound and belong to the server now."""
+    limits = replace(limits, connections=most_connections(limits.connections))
+    shared = Shared(handler, limits, asyncio.get_running_loop())
+    return Server(sockets, shared)
 
 
 class Server:
     """Serves until stop()."""
 
-    def __init__(self, listeners: Sequence[asyncio.Server], shared: Shared) -> None:
-        self._listeners = listeners
+    def __init__(self, sockets: Sequence[socket.socket], shared: Shared) -> None:
         self._shared = shared
-        self.port: int = listeners[0].sockets[0].getsockname()[1]
+        self._listener = Listener(sockets, self._welcome, shared.loop)
+        self.port = self._listener.port
         self._tick()
 
     @property
@@ -73,8 +60,7 @@ class Server:
     async def stop(self, grace: float = 10.0) -> None:
         """Stops listening, lets what is in flight finish within (grace) seconds, and
         closes every connection. May be called again."""
-        for each in self._listeners:
-            each.close()
+        self._listener.close()
         self._shared.stopping = True
         for connection in list(self._shared.connections):
             connection.retire()
@@ -92,6 +78,19 @@ class Server:
             connection.abort()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._shared.idle()
+
+    def _welcome(self, client: socket.socket) -> None:
+        self._shared.spawn(self._connect(client))
+
+    async def _connect(self, client: socket.socket) -> None:
+        """A client that has left already, or that there is no memory for, is closed."""
+        shared = self._shared
+        try:
+            await shared.loop.connect_accepted_socket(
+                lambda: HttpProtocol(shared), client
+            )
+        except (OSError, MemoryError):
+            client.close()
 
     def _tick(self) -> None:
         shared = self._shared
