@@ -32,10 +32,16 @@ class Line:
         """The next (count) requests. Who has left while waiting loses its turn."""
         while self._until and self.requests[0].client.is_gone:
             self.leave(1)
+        if len(self.requests) <= count:
+            return list(self.requests)
         return list(islice(self.requests, count))
 
     def leave(self, count: int) -> None:
         """The first (count) requests have begun."""
+        if count == len(self.requests):
+            self.requests.clear()
+            self._until.clear()
+            return
         for _ in range(count):
             self.requests.popleft()
         for _ in range(min(count, len(self._until))):
