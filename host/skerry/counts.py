@@ -4,7 +4,15 @@ import msgspec
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """Totals first, then how it is now."""
+    """Of one program. Totals first, then how it is now.
+
+    requests      answered by the program, errors among them
+    errors        requests that failed, whatever on_error has answered
+    refused       answered 413 or 503 by the host, without the program
+    clones_busy   serving now
+    clones_free   made and idle
+    waiting       requests that have not begun
+    """
 
     requests: int = 0
     errors: int = 0

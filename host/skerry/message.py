@@ -10,6 +10,10 @@ _LENGTH = b"Content-Length: "
 class Client(Protocol):
     """Who has sent a request."""
 
+    @property
+    def is_gone(self) -> bool:
+        """Nobody takes an answer any more."""
+
     def on_response(self, response: "Response | Awaitable[Response]") -> None:
         """The answer to a request that its handler has put off."""
 

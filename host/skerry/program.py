@@ -2,14 +2,18 @@
 
 import asyncio
 
-from skerry import native
+from skerry.counts import Counts
+from skerry.durable import GroupCommit
+from skerry.keys import FSYNC
+from skerry.line import Line
 from skerry.log import Log
 from skerry.message import Request, Response
-from skerry.native import BATCH, Stream
+from skerry.native import BATCH, NativeError, Stream, Vm
 from skerry.pool import Pool
 from skerry.start import Started
 
 INLINE = 0.001  # seconds that a request may hold up the event loop
+NO_MEANS = "503 there are no means for a machine of this program now\n"
 
 
 class Program:
@@ -19,27 +23,62 @@ class Program:
         self.started = started
         self.config = started.config
         self._log = log
-        self._queue: list[Request] = []
-        self._scheduled = False
         self.body_limit = started.snapshot.body_limit
-        self.pool = Pool(self._clone, self.config.concurrency)
-        self._free = self.pool.free
+        config = self.config
+        self._line = Line(config.max_queue, config.max_request_time, self._refuse)
+        self._requests = self._line.requests
+        self._scheduled = False
+        self._pool = Pool(self._clone, config.concurrency, self._tell)
+        self._free = self._pool.free
+        is_synced = config.storage_file and config.durability == FSYNC
+        self._commit = GroupCommit(self._sync) if is_synced else None
+        self._answered = self._errors = self._refused = 0
 
-    def _clone(self) -> native.Vm:
+    def _clone(self) -> Vm:
         started = self.started
         limit = self.config.max_request_time
-        return native.Vm(
-            started.snapshot, started.console, limit, INLINE, started.storage
+        return Vm(started.snapshot, started.console, limit, INLINE, started.storage)
+
+    def _tell(self, error: NativeError) -> None:
+        """Why there is no further clone."""
+        made, limit = self._pool.made, self.config.concurrency
+        self._log.problem(
+            f"program '{self.config.name}': no further machine: {error}; it has {made} "
+            f"of {limit}: lower concurrency, or give the host more"
         )
+
+    def counts(self) -> Counts:
+        """What it has done and is doing."""
+        pool = self._pool
+        return Counts(
+            requests=self._answered,
+            errors=self._errors,
+            refused=self._refused,
+            clones_busy=pool.busy,
+            clones_free=pool.made - pool.busy,
+            waiting=len(self._requests),
+        )
+
+    @property
+    def is_idle(self) -> bool:
+        """All requests have been answered: it may be closed."""
+        is_saved = self._commit is None or self._commit.is_idle
+        return not self._requests and not self._pool.busy and is_saved
 
     def answer(self, request: Request) -> Response | None:
         """Puts (request) off until the event loop has read what else there is: then
         all are served in one batch."""
         if len(request.body) > self.body_limit:
+            self._refused += 1
             return Response.text(413, "413 the body is too large for this program\n")
-        self._queue.append(request)
+        self._requests.append(request)
         self._schedule()
         return None
+
+    def _refuse(self, request: Request, reason: str) -> None:
+        self._refused += 1
+        response = Response.text(503, reason, b"Retry-After: 1\r\n")
+        request.client.on_response(response)
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -47,74 +86,112 @@ class Program:
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
-        """Serves a batch; what is left of the queue has its turn after other events."""
+        """Serves a batch; what is left of the line has its turn after other events."""
         self._scheduled = False
-        batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
-        if self._free:
-            self._serve(batch, self._free.pop())
+        batch = self._line.first(BATCH)
+        if not batch:
+            return
+        vm = self._free.pop() if self._free else self._pool.take()
+        if vm:
+            self._serve(batch, vm)
+        elif self._pool.made:
+            self._line.wait()
         else:
-            for request in batch:
-                request.client.on_response(self._answer_later(request))
-        if self._queue:
-            self._schedule()
+            self._line.refuse_all(NO_MEANS)
 
-    def _serve(self, batch: list[Request], vm: native.Vm) -> None:
+    def _serve(self, batch: list[Request], vm: Vm) -> None:
         answers = vm.serve_batch(batch)
-        if len(answers) < len(batch):
-            self._queue = batch[len(answers) :] + self._queue
+        self._answered += len(answers)
+        self._line.leave(len(answers))
         if vm.rare:
-            self._look_closer(vm)
+            self._answer_rarely(batch, answers, vm)
         else:
             self._free.append(vm)
-        for request, answer in zip(batch, answers, strict=False):
-            request.client.on_response(answer)
+            for request, answer in zip(batch, answers, strict=False):
+                request.client.on_response(answer)
+        if self._requests:
+            self._schedule()
 
-    def _look_closer(self, vm: native.Vm) -> None:
-        """After a batch: a request that goes on takes its clone to a thread."""
-        if vm.busy:
-            request = self._queue.pop(0)
-            request.client.on_response(self._resume(vm))
+    def _answer_rarely(
+        self, batch: list[Request], answers: list[Response], vm: Vm
+    ) -> None:
+        """After a batch: a request that goes on takes its clone to a thread, and
+        answers wait for the disk if they tell of what is not there yet."""
+        is_unsynced, is_busy = self._is_unsynced(vm), vm.busy
+        if is_busy:
+            self._line.leave(1)
         else:
             self._finish(vm)
+        for request, answer in zip(batch, answers, strict=False):
+            later = self._when_synced(answer) if is_unsynced else answer
+            request.client.on_response(later)
+        if is_busy:
+            batch[len(answers)].client.on_response(self._resume(vm))
+
+    async def _resume(self, vm: Vm) -> Response:
+        response = await self._pool.run(vm.resume)
+        self._answered += 1
+        is_unsynced = self._is_unsynced(vm)
+        self._finish(vm)
+        return await self._when_synced(response) if is_unsynced else response
 
     def answer_now(self, request: Request) -> tuple[Response, bool]:
         """Serves (request) on this thread, however long it takes. Also tells if it
-        failed, whatever on_error has answered."""
-        vm = self.pool.make()
+        failed, whatever on_error has answered. NativeError where it cannot be kept."""
+        vm = self._pool.make()
         response = vm.serve(request) or vm.resume()
         failed = bool(vm.rare) and vm.failed
+        is_unsynced = self._is_unsynced(vm)
         self._finish(vm)
+        if is_unsynced:
+            self._sync()
         return response, failed
 
-    async def _answer_later(self, request: Request) -> Response:
-        vm = await self.pool.take(self.config.max_request_time)
-        if vm is None:
-            text = "503 all machines of this program are busy\n"
-            return Response.text(503, text, b"Retry-After: 1\r\n")
-        response = vm.serve(request)
-        if response is None:
-            return await self._resume(vm)
-        self._finish(vm)
-        return response
-
-    async def _resume(self, vm: native.Vm) -> Response:
-        response = await self.pool.run(vm.resume)
-        self._finish(vm)
-        return response
-
-    def _finish(self, vm: native.Vm) -> None:
+    def _finish(self, vm: Vm) -> None:
         """Looks at what is out of the ordinary, and gives the clone back."""
         if vm.rare and vm.has_lines:
             self.started.print_lines(self._log)
         if vm.rare and vm.failed:
+            self._errors += 1
             text = f"request failed: {vm.reason}"
             self._log.program(self.config.name, Stream.HOST, text)
         if vm.rare and vm.discard:
-            self.pool.drop(vm)
+            self._pool.drop(vm)
         else:
-            self.pool.give(vm)
+            self._pool.give(vm)
+        if self._requests:
+            self._schedule()
+
+    # Storage that is kept, with durability "fsync".
+
+    def _is_unsynced(self, vm: Vm) -> bool:
+        return bool(self._commit and vm.rare and vm.unsynced)
+
+    async def _when_synced(self, answer: Response) -> Response:
+        """(answer), once the disk has what it tells of; a 500 if that fails."""
+        assert self._commit
+        try:
+            await self._commit.wait()
+        except NativeError:
+            self._errors += 1
+            return Response.text(500, "500 storage could not be written\n")
+        return answer
+
+    def _sync(self) -> None:
+        """Blocks until the disk has what storage has. On any thread."""
+        storage = self.started.storage
+        assert storage
+        try:
+            storage.sync()
+        except NativeError as error:
+            text = f"storage could not be written: {error}"
+            self._log.program(self.config.name, Stream.HOST, text)
+            raise
 
     def close(self) -> None:
         """Ends its machines. None may be serving."""
-        self.pool.close()
+        self._line.close()
+        self._pool.close()
+        if self._commit:
+            self._commit.close()
         self.started.close()

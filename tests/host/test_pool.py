@@ -1,4 +1,4 @@
-"""The pool of clones: nobody waits without need, no clone is lost or shared."""
+"""The pool of clones: none is made without need, lost, shared, or kept for nothing."""
 
 import asyncio
 import threading
@@ -14,10 +14,11 @@ from hypothesis.stateful import (
     rule,
 )
 
+from skerry import pool as pools
 from skerry.native import NativeError
 from skerry.pool import Pool
 
-LONG = 60.0
+LONG, SOON = 60.0, 0.02
 
 
 class FakeVm:
@@ -27,114 +28,93 @@ class FakeVm:
         self.closed = False
 
     def close(self):
+        assert not self.closed
         self.closed = True
 
 
-class Takers(RuleBasedStateMachine):
-    """Requests take clones, wait, leave, give back and drop in any order; sometimes
-    there are no means to make a clone."""
+class Maker:
+    """Makes clones, unless there are no means to; a pool's log."""
 
-    @initialize(limit=st.integers(1, 4))
-    def start(self, limit):
-        self.loop = asyncio.new_event_loop()
-        self.limit, self.broke = limit, False
-        self.made, self.held, self.waiting = [], [], []
-        self.pool = Pool(self.make, limit)
+    def __init__(self):
+        self.made, self.told, self.tries, self.broke = [], [], 0, False
 
     def make(self):
+        self.tries += 1
         if self.broke:
-            raise NativeError("KVM_CREATE_VM", "out of memory", 12)
+            raise NativeError("KVM_CREATE_VM", "Too many open files", 24)
         self.made.append(FakeVm())
         return self.made[-1]
-
-    def step(self):
-        """Lets everything happen that can happen now."""
-        for _ in range(5):
-            self.loop.call_soon(self.loop.stop)
-            self.loop.run_forever()
 
     def open(self):
         return [vm for vm in self.made if not vm.closed]
 
-    @rule()
-    def a_request_comes(self):
-        must_fail = self.broke and not self.open()
-        task = self.loop.create_task(self.pool.take(LONG))
-        self.step()
-        if not task.done():
-            self.waiting.append(task)
-        elif must_fail:
-            assert isinstance(task.exception(), NativeError)
-        else:
-            self.held.append(task.result())
+
+class Takers(RuleBasedStateMachine):
+    """Requests take clones, give them back and break them in any order; now and then
+    the pool closes what is idle; sometimes there are no means to make a clone."""
+
+    @initialize(limit=st.integers(1, 4))
+    def start(self, limit):
+        self.loop = asyncio.new_event_loop()
+        self.maker, self.limit, self.held = Maker(), limit, []
+        self.pool = Pool(self.maker.make, limit, self.maker.told.append, LONG)
+
+    def on_loop(self, function, *arguments):
+        async def call():
+            return function(*arguments)
+
+        return self.loop.run_until_complete(call())
 
     @rule()
-    def a_request_comes_that_does_not_wait(self):
-        if not self.broke:
-            full = len(self.open()) == self.limit and not self.pool.free
-            vm = self.loop.run_until_complete(self.pool.take(0))
-            assert (vm is None) == full
-            self.held += [vm] if vm else []
-
-    def first_in_line_gets_one(self, vms):
-        """Whoever was served was first in line."""
-        self.step()
-        served = [task for task in self.waiting if task.done()]
-        assert served == self.waiting[: len(served)]
-        assert len(served) <= vms
-        self.waiting = self.waiting[len(served) :]
-        self.held += [task.result() for task in served]
-        return len(served)
+    def one_is_taken(self):
+        free = [vm for vm in self.maker.open() if vm not in self.held]
+        may_make = len(self.maker.open()) < self.limit and not self.maker.broke
+        self.pool._retry_at = 0.0
+        vm = self.on_loop(self.pool.take)
+        assert (vm is not None) == bool(free or may_make)
+        assert not free or vm in free
+        self.held += [vm] if vm else []
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
-    def a_request_is_done(self, data):
+    def one_is_given_back(self, data):
         vm = data.draw(st.sampled_from(self.held))
         self.held.remove(vm)
-        line = len(self.waiting)
         self.pool.give(vm)
-        assert self.first_in_line_gets_one(1) == min(1, line)
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
-    def a_request_breaks_its_clone(self, data):
+    def one_is_broken(self, data):
         vm = data.draw(st.sampled_from(self.held))
         self.held.remove(vm)
-        line = len(self.waiting)
         self.pool.drop(vm)
         assert vm.closed
-        assert self.first_in_line_gets_one(1) == (not self.broke and min(1, line))
-
-    @precondition(lambda self: self.waiting)
-    @rule(data=st.data())
-    def a_request_that_waits_is_given_up(self, data):
-        task = data.draw(st.sampled_from(self.waiting))
-        self.waiting.remove(task)
-        task.cancel()
-        self.step()
-        assert task.cancelled()
 
     @rule(broke=st.booleans())
     def there_are_means_or_not(self, broke):
-        self.broke = broke
+        self.maker.broke = broke
+
+    @precondition(lambda self: self.pool._timer)
+    @rule()
+    def time_passes(self):
+        self.pool._timer.cancel()
+        self.on_loop(self.pool._sweep)
+        assert bool(self.pool._timer) == bool(self.maker.open())
 
     @invariant()
     def no_clone_is_lost_shared_or_too_many(self):
-        owners = [*self.held, *self.pool.free]
-        assert len(set(owners)) == len(owners)
-        assert set(owners) == set(self.open())
-        assert len(owners) <= self.limit
+        open_ = self.maker.open()
+        assert len(open_) == self.pool.made <= self.limit
+        assert self.pool.busy == len(self.held) == len(set(self.held))
+        assert all(vm in open_ for vm in self.held)
 
     @invariant()
-    def nobody_waits_beside_a_free_clone(self):
-        assert not (self.waiting and self.pool.free)
+    def clones_do_not_outlive_their_need(self):
+        assert self.pool._timer or not self.maker.open()
 
     def teardown(self):
-        for task in self.waiting:
-            task.cancel()
-        self.step()
         self.pool.close()
-        assert set(self.open()) == set(self.held)
+        assert set(self.maker.open()) == set(self.held)
         self.loop.close()
 
 
@@ -142,29 +122,111 @@ TestTakers = Takers.TestCase
 TestTakers.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
+def told(story, limit, rest=LONG):
+    """What (story), an async function of a pool and its maker, returns."""
+
+    async def tell():
+        maker = Maker()
+        pool = Pool(maker.make, limit, maker.told.append, rest)
+        async with asyncio.timeout(LONG):
+            result = await story(pool, maker)
+        pool.close()
+        return result
+
+    return asyncio.run(tell())
+
+
 def test_clones_are_made_when_they_are_first_needed():
-    async def story():
-        first = await pool.take(LONG)
-        assert len(made) == 1
-        second = await pool.take(LONG)
-        assert len(made) == 2
+    async def story(pool, maker):
+        assert maker.tries == 0
+        first = pool.take()
+        assert maker.tries == 1
+        second = pool.take()
+        assert maker.tries == 2
         pool.give(first)
         pool.give(second)
-        assert await pool.take(LONG) is second
-        assert len(made) == 2
+        assert pool.take() is second
+        assert maker.tries == 2
+        pool.give(second)
 
-    made = []
+    told(story, 3)
 
-    def make():
-        made.append(FakeVm())
-        return made[-1]
 
-    pool = Pool(make, 3)
-    asyncio.run(story())
+def test_clones_that_nobody_needs_are_closed_and_then_nothing_runs():
+    async def story(pool, maker):
+        for vm in [pool.take() for _ in range(5)]:
+            pool.give(vm)
+        assert await pool.run(threading.active_count) > before
+        while maker.open():
+            await asyncio.sleep(SOON)
+        assert pool.made == 0 and pool._timer is None
+        assert threading.active_count() == before
+
+    before = threading.active_count()
+    told(story, 5, SOON)
+
+
+def test_a_clone_that_serves_now_and_then_stays_and_the_rest_goes():
+    async def story(pool, maker):
+        for vm in [pool.take() for _ in range(4)]:
+            pool.give(vm)
+        stays = pool.take()
+        while pool.made > 1:
+            pool.give(stays)
+            await asyncio.sleep(0)
+            assert pool.take() is stays
+        assert maker.open() == [stays]
+        pool.give(stays)
+
+    told(story, 4, SOON)
+
+
+def test_a_clone_that_is_busy_is_never_closed():
+    async def story(pool, maker):
+        busy, free = pool.take(), pool.take()
+        pool.give(free)
+        while not free.closed:
+            await asyncio.sleep(SOON)
+        assert not busy.closed
+        pool.give(busy)
+
+    told(story, 2, SOON)
+
+
+def test_means_that_lack_are_told_once_and_not_asked_for_all_the_time(monkeypatch):
+    async def story(pool, maker):
+        monkeypatch.setattr(pools, "RETRY", LONG)
+        served = pool.take()
+        maker.broke = True
+        assert [pool.take() for _ in range(100)] == [None] * 100
+        assert maker.tries == 2
+        assert [str(each) for each in maker.told] == [
+            "KVM_CREATE_VM: Too many open files"
+        ]
+        pool.drop(served)  # leaves means: worth another try
+        assert pool.take() is None
+        assert maker.tries == 3 and len(maker.told) == 1
+
+    told(story, 3)
+
+
+def test_means_that_are_back_are_found_and_when_they_lack_again_that_is_told():
+    async def story(pool, maker):
+        maker.broke = True
+        assert pool.take() is None
+        maker.broke = False
+        while not (vm := pool.take()):
+            await asyncio.sleep(SOON)
+        maker.broke = True
+        assert pool.take() is None
+        assert len(maker.told) == 2
+        pool.give(vm)
+
+    told(story, 3)
 
 
 def test_work_runs_on_a_thread_and_the_loop_goes_on():
-    async def story():
+    async def story(pool, maker):
         running = asyncio.create_task(pool.run(work))
         await asyncio.to_thread(begun.wait, LONG)
         assert not running.done()
@@ -177,29 +239,23 @@ def test_work_runs_on_a_thread_and_the_loop_goes_on():
         return threading.current_thread()
 
     begun, may_end = threading.Event(), threading.Event()
-    pool = Pool(FakeVm, 1)
-    asyncio.run(story())
-    pool.close()
+    told(story, 1)
 
 
 def test_as_many_pieces_of_work_run_at_the_same_time_as_there_are_clones():
-    async def story():
+    async def story(pool, maker):
         await asyncio.gather(*(pool.run(meet) for _ in range(4)))
 
     def meet():
         together.wait(LONG)
 
     together = threading.Barrier(4)
-    pool = Pool(FakeVm, 4)
-    asyncio.run(story())
-    pool.close()
+    told(story, 4)
 
 
 def test_what_work_raises_is_raised_where_it_is_awaited():
-    async def story():
+    async def story(pool, maker):
         with pytest.raises(ZeroDivisionError):
             await pool.run(lambda: 1 / 0)
 
-    pool = Pool(FakeVm, 1)
-    asyncio.run(story())
-    pool.close()
+    told(story, 1)

@@ -1,10 +1,13 @@
 """A configured program, started: real guests behind a program's own interface."""
 
 import asyncio
+import contextlib
 import dataclasses
 import gc
 import io
 import os
+import resource
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,11 @@ from support.guests import PRELUDE, compile_guest
 from support.programs import GATE, HELLO, TROUBLE
 
 from skerry.config import defaults
+from skerry.counts import Counts
 from skerry.errors import ProgramError
 from skerry.log import Log
 from skerry.message import Request
-from skerry.native import BATCH
+from skerry.native import BATCH, Vm
 from skerry.program import Program
 from skerry.start import arguments, environment
 from skerry.start import start as boot
@@ -26,6 +30,8 @@ FAILED = (500, b"500 the program failed\n")
 
 class Client:
     """Sends one request to a program, as a connection of the server does."""
+
+    is_gone = False
 
     def __init__(self, program, target="/", body=b""):
         self._answer = asyncio.get_running_loop().create_future()
@@ -230,6 +236,157 @@ def test_a_request_beyond_the_concurrency_that_waits_in_vain_is_a_503(start):
     (answers,) = told(program, story)
     assert {status for status, _ in answers} == {500, 503}
     assert told(program, get("/")) == [(200, b"fine")]
+
+
+async def hold(program, count):
+    """(count) clients whose requests stay in the gate, each with its clone."""
+    clients = [Client(program, "/pass") for _ in range(count)]
+    async with asyncio.timeout(LONG):
+        while program.counts().clones_busy < count:
+            await asyncio.sleep(0)
+    return clients
+
+
+def open_gate(program):
+    """Not by the program's own pool, whose clones are all held."""
+    at = program.started
+    with Vm(at.snapshot, at.console, LONG) as vm:
+        request = Request(b"GET", b"/open", b"", b"Host: a\r\n")
+        assert vm.serve(request).body == b"done"
+
+
+def test_the_queue_is_bounded_and_who_is_in_it_is_served(start):
+    async def story(program):
+        held = await hold(program, 2)
+        clients = [Client(program, "/pass") for _ in range(5)]
+        refused = [await each.answer() for each in clients[3:]]
+        counts = program.counts()
+        assert (counts.waiting, counts.refused, counts.requests) == (3, 2, 0)
+        open_gate(program)
+        return refused, [await each.answer() for each in held + clients[:3]]
+
+    program = start(GATE, concurrency=2, max_queue=3)
+    ((refused, served),) = told(program, story)
+    assert refused == [(503, b"503 too many requests wait for this program\n")] * 2
+    assert served == [(200, b"through")] * 5
+
+
+def test_a_client_that_leaves_while_it_waits_gives_its_place_up(start):
+    async def story(program):
+        held = await hold(program, 1)
+        leaves = Client(program, "/pass")
+        await asyncio.sleep(0)
+        leaves.is_gone = True
+        comes = Client(program, "/pass")
+        await asyncio.sleep(0)
+        open_gate(program)
+        return [await each.answer() for each in [*held, comes]]
+
+    program = start(GATE, concurrency=1, max_queue=1)
+    assert told(program, story) == [[(200, b"through")] * 2]
+    assert program.counts().requests == 2
+
+
+def test_a_program_whose_clones_are_all_held_delays_no_other(start):
+    async def story(slow):
+        held = await hold(slow, 2)
+        waits = Client(slow, "/pass")
+        for _ in range(200):
+            assert await Client(hello, "/").answer() == (200, b"Hello World!")
+        assert slow.counts().clones_busy == 2 and slow.counts().waiting == 1
+        open_gate(slow)
+        return [await each.answer() for each in [*held, waits]]
+
+    hello = start(HELLO)
+    assert told(start(GATE, concurrency=2), story) == [[(200, b"through")] * 3]
+
+
+@contextlib.contextmanager
+def descriptors_left(count):
+    """Inside, this process may open so many files more."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + count, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_with_no_means_for_any_clone_requests_are_a_503_until_there_are(start, left):
+    async def story(program):
+        with descriptors_left(left):
+            refused = [await Client(program).answer() for _ in range(20)]
+        async with asyncio.timeout(LONG):
+            while (answer := await Client(program).answer()) in refused:
+                await asyncio.sleep(0.01)
+        return refused, answer
+
+    program = start(HELLO)
+    ((refused, answer),) = told(program, story)
+    text = b"503 there are no means for a machine of this program now\n"
+    assert refused == [(503, text)] * 20
+    assert answer == (200, b"Hello World!")
+    (line,) = program.said().splitlines()
+    assert line.startswith("error: program 'test': no further machine: KVM_CREATE_V")
+    assert line.endswith("it has 0 of 16: lower concurrency, or give the host more")
+
+
+def test_with_no_means_for_another_clone_requests_wait_for_those_that_are(start):
+    async def story(program):
+        held = await hold(program, 1)
+        with descriptors_left(0):
+            waits = [Client(program, "/pass") for _ in range(3)]
+            await asyncio.sleep(0)
+            assert program.counts().waiting == 3
+        open_gate(program)
+        return [await each.answer() for each in held + waits]
+
+    program = start(GATE)
+    assert told(program, story) == [[(200, b"through")] * 4]
+    assert len(program.said().splitlines()) == 1
+
+
+def machines():
+    """Of this process: virtual CPUs that KVM keeps for it, and threads."""
+    descriptors = Path("/proc/self/fd").iterdir()
+    names = [os.readlink(each) for each in descriptors if each.is_symlink()]
+    return sum("kvm-vcpu" in name for name in names), threading.active_count()
+
+
+def test_a_program_that_is_never_asked_costs_no_clone_and_no_thread(start):
+    before = machines()
+    quiet = start(HELLO)
+    assert machines() == before
+    told(quiet, get("/"))
+    assert machines() == (before[0] + 1, before[1])
+
+
+def test_counts_tell_what_a_program_has_done_and_is_doing(start):
+    async def story(program):
+        (held,) = await hold(program, 1)
+        assert not program.is_idle
+        during = program.counts()
+        open_gate(program)
+        await held.answer()
+        assert program.is_idle
+        size = program.body_limit + 1
+        await Client(program, "/", bytes(size)).answer()
+        return during, program.counts()
+
+    program = start(GATE, concurrency=3)
+    ((during, after),) = told(program, story)
+    assert during == Counts(0, 0, 0, clones_busy=1, clones_free=0, waiting=0)
+    assert after == Counts(1, 0, 1, clones_busy=0, clones_free=1, waiting=0)
+
+
+def test_requests_that_fail_are_counted_as_such(start):
+    program = start(TROUBLE)
+    told(program, *map(get, ["/", "/crash", "/", "/mute", "/loop", "/"]))
+    counts = program.counts()
+    assert (counts.requests, counts.errors, counts.refused) == (6, 3, 0)
 
 
 def test_a_body_that_does_not_fit_is_a_413_before_anything_runs(start):

@@ -170,6 +170,11 @@ class HttpProtocol(asyncio.Protocol):
 
     # What the handler calls.
 
+    @property
+    def is_gone(self) -> bool:
+        """Nobody takes an answer any more."""
+        return self._deaf
+
     def on_response(self, response: Response | Awaitable[Response]) -> None:
         """The answer to the request that was put off."""
         if self._pending is None:
