@@ -77,6 +77,7 @@ class Server:
         options: Sequence[str] = (),
         wait: bool = True,
     ) -> None:
+        self.file = file
         self._deaf = deaf
         self._lines: list[str] = []
         self._more = threading.Condition()
