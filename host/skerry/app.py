@@ -72,10 +72,10 @@ class App:
         task.add_done_callback(self._leaving.discard)
 
     async def _finish(self, program: Program) -> None:
-        while not counts(program).is_idle:
+        while not program.is_idle:
             await asyncio.sleep(_LOOK)
         name = program.config.name
-        self._past[name] = self._past.get(name, Counts()) + counts(program).totals
+        self._past[name] = self._past.get(name, Counts()) + program.counts().totals
         program.close()
 
     def __call__(self, request: Request) -> Response | None:
@@ -87,7 +87,7 @@ class App:
         for program in self._programs.values():
             if isinstance(program, Program):
                 name = program.config.name
-                found[name] = found.get(name, Counts()) + counts(program)
+                found[name] = found.get(name, Counts()) + program.counts()
         return found
 
     def close(self) -> None:
@@ -97,11 +97,3 @@ class App:
         for program in self._programs.values():
             if isinstance(program, Program):
                 program.close()
-
-
-def counts(program: Program) -> Counts:
-    """What (program) has done, and does."""
-    pool = program.pool
-    free = len(pool.free)
-    waiting = len(pool._waiting) + len(program._queue)
-    return Counts(clones_busy=pool._made - free, clones_free=free, waiting=waiting)

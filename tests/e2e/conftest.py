@@ -25,6 +25,15 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
+def serve_by_two(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """serve_by_two(name={...}, ...): a server of these programs with two workers."""
+    with ExitStack() as held:
+        yield lambda **programs: held.enter_context(
+            Server(write_config(tmp_path, programs), workers=2)
+        )
+
+
+@pytest.fixture
 def config(tmp_path: Path) -> Callable[..., Path]:
     """config(name={...}, ...): the file, not served."""
     return lambda **programs: write_config(tmp_path, programs)

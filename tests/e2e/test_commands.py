@@ -9,7 +9,7 @@ from support.programs import HELLO, TROUBLE
 from support.server import EXAMPLES, skerry
 
 BUILD = EXAMPLES.parent / "build"
-VERBS = ("serve", "check", "run", "doctor")
+VERBS = ("serve", "status", "check", "run", "doctor")
 
 
 def said(*arguments, status=0, stderr=b""):

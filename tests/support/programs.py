@@ -61,6 +61,16 @@ HANDLE {
 
 HELLO = {"source": 'START {} HANDLE { reply("Hello World!"); }'}
 
+# Counts in shared memory: 0, 1, 2 ...
+COUNT = {
+    "shared_memory": 2,
+    "source": """
+static volatile int *count;
+START { count = SHM_ALLOC_TYPE(int); }
+HANDLE { reply("%d", __sync_fetch_and_add(count, 1)); }
+""",
+}
+
 
 def enter(client: Raw, server: Server, name: str = "gate") -> None:
     """Sends a request of (client) into the gate (name), and waits until it is there."""

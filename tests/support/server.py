@@ -67,7 +67,7 @@ class Server:
     One that ends before it listens raises ChildProcessError with what it printed. With
     (deaf), the pipe that it logs to is closed once it listens. There is one worker
     unless (workers) says more; (process) is the supervisor. (options) go to the command
-    as they are. With (wait) False it is ready when it is started.
+    as they are. With (wait) False it is ready when it is started; see listen().
     (command) stands for skerry, (under) is a command that runs it.
     """
 
@@ -82,6 +82,7 @@ class Server:
         command: Sequence[str] = (SKERRY,),
         under: Sequence[str] = (),
     ) -> None:
+        self.file = file
         self._deaf = deaf
         self._lines: list[str] = []
         self._more = threading.Condition()
@@ -109,11 +110,17 @@ class Server:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        self.port = 0
         try:
-            self.port = int(self.wait_for(LISTENING)[1]) if wait else 0
+            if wait:
+                self.listen()
         except BaseException:
             self.stop(signal.SIGKILL)
             raise
+
+    def listen(self) -> None:
+        """Waits until it listens."""
+        self.port = int(self.wait_for(LISTENING)[1])
 
     def all_of(self, module: str) -> list[int]:
         """The processes of this server that run (module)."""
@@ -129,6 +136,12 @@ class Server:
         """The process that serves, when there is one."""
         (only,) = self.workers
         return only
+
+    def status(self) -> Any:
+        """What skerry status --json prints."""
+        done = skerry("status", "--listen", f"127.0.0.1:{self.port}", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
     @property
     def log(self) -> str:
