@@ -22,8 +22,15 @@ class FakeProgram:
         if parcel == "large":
             raise NativeError("mmap", "Cannot allocate memory", -12)
         self.config = defaults(parcel, Path("/bin/true"))
-        self.counts = Counts()
+        self.has = Counts()
         self.closed = False
+
+    def counts(self):
+        return self.has
+
+    @property
+    def is_idle(self):
+        return not self.has.clones_busy
 
     def answer(self, request):
         return Response.text(200, self.config.name)
@@ -37,7 +44,6 @@ def programs(monkeypatch):
     """programs(*names): an app that serves them, numbered from 1, and what it logs."""
     monkeypatch.setattr(app_module, "unpack", lambda parcel: parcel)
     monkeypatch.setattr(app_module, "Program", FakeProgram)
-    monkeypatch.setattr(app_module, "counts", lambda program: program.counts)
 
     def make(*names):
         out = io.StringIO()
@@ -100,12 +106,12 @@ def test_a_program_that_leaves_is_closed_when_it_is_idle(programs, monkeypatch):
     old = app._programs[1]
 
     async def story():
-        old.counts = Counts(requests=5, clones_busy=1)
+        old.has = Counts(requests=5, clones_busy=1)
         app.add(3, "one")
         app.use([("one", 3), ("two", 2)])
         await asyncio.sleep(0.01)
         assert not old.closed
-        old.counts = Counts(requests=6)
+        old.has = Counts(requests=6)
         await until_closed(old)
 
     asyncio.run(story())
@@ -115,7 +121,7 @@ def test_a_program_that_leaves_is_closed_when_it_is_idle(programs, monkeypatch):
 def test_what_a_program_has_counted_stays_when_it_leaves(programs):
     app, _ = programs("one")
     old = app._programs[1]
-    old.counts = Counts(requests=6, errors=1, clones_free=3)
+    old.has = Counts(requests=6, errors=1, clones_free=3)
 
     async def story():
         app.add(2, "one")
@@ -123,7 +129,7 @@ def test_what_a_program_has_counted_stays_when_it_leaves(programs):
         await until_closed(old)
 
     asyncio.run(story())
-    app._programs[2].counts = Counts(requests=2, clones_free=1)
+    app._programs[2].has = Counts(requests=2, clones_free=1)
     assert app.counts() == {"one": Counts(requests=8, errors=1, clones_free=1)}
 
 

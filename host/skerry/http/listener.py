@@ -38,17 +38,22 @@ async def bind(host: str, port: int, reuse_port: bool) -> list[socket.socket]:
     return sockets
 
 
+def listen(bound: socket.socket) -> None:
+    """Has (bound) take connections; one that does so already goes on."""
+    bound.setblocking(False)
+    bound.listen(_BACKLOG)
+
+
 def _listen(
     listening: socket.socket, address: tuple[Any, ...], reuse_port: bool
 ) -> None:
-    listening.setblocking(False)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if reuse_port:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if listening.family == socket.AF_INET6:
         listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     listening.bind(address)
-    listening.listen(_BACKLOG)
+    listen(listening)
 
 
 class Listener:
@@ -67,8 +72,6 @@ class Listener:
         self._quiet_until = 0.0
         self.port: int = sockets[0].getsockname()[1]
         for each in sockets:
-            each.setblocking(False)
-            each.listen(_BACKLOG)
             self._resume(each)
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from skerry.http.descriptors import most_connections
 from skerry.http.limits import Limits
-from skerry.http.listener import Listener, bind
+from skerry.http.listener import Listener, bind, listen
 from skerry.http.protocol import HttpProtocol
 from skerry.http.shared import Handler, Shared
 
@@ -40,6 +40,8 @@ async def serve_on(
     """Listens on (sockets), which are bound and belong to the server now."""
     limits = replace(limits, connections=most_connections(limits.connections))
     shared = Shared(handler, limits, asyncio.get_running_loop())
+    for each in sockets:
+        listen(each)
     return Server(sockets, shared)
 
 
