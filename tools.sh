@@ -5,6 +5,7 @@ set -eu
 
 declare -A packages=(
     [gcc]=gcc [g++]=g++ [make]=make [clang]=clang [musl-gcc]=musl-tools [wrk]=wrk [curl]=curl
+    [spin]=spin
 )
 missing=()
 for tool in "${!packages[@]}"; do
