@@ -6,7 +6,8 @@ import resource
 def most_connections(wanted: int) -> int:
     """How many connections to allow when (wanted) would be right: at most three
     quarters of the descriptors, as a program that cannot make guests cannot answer.
-    Raises this process's limit as far as it may."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    Raises this process's limit as far as it may, unless that is done."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return min(wanted, hard // 4 * 3)
