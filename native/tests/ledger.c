@@ -86,11 +86,11 @@ struct dirty ledger_dirty(const struct store *s)
     return d;
 }
 
-/* What commit (n) leaves in a page of the state: one number, or a page full of them. */
+/* What commit (n) leaves in a page of the state: one number, or one in every line. */
 static void fill(int index, uint64_t n, uint64_t *page)
 {
     page[index % 2 ? 511 : 0] = n;
-    for (int i = 0; index == 1 && i < 512; i++)
+    for (int i = 0; index == 1 && i < 512; i += 8)
         page[i] = n;
 }
 

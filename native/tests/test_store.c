@@ -41,7 +41,7 @@ static void begin_without_file(void)
 
 static void begin_with_file(int waits)
 {
-    snprintf(path, sizeof(path), "/tmp/skerry-store-%d", getpid());
+    snprintf(path, sizeof(path), "/dev/shm/skerry-store-%d", getpid());
     unlink(path);
     ledger_disk = (struct ledger_disk){0};
     open_store(waits);
