@@ -70,8 +70,9 @@ static int list_if_only_committed(struct store *s, uint32_t page, uint32_t *coun
 uint32_t images_compare_both(struct store *s)
 {
     uint32_t count = 0;
-    visit_data(s, s->committed_fd, list_if_only_committed, &count);
     visit_data(s, s->live_fd, list_if_changed, &count);
+    /* Comparing gives the live image the page: after this it would be visited twice. */
+    visit_data(s, s->committed_fd, list_if_only_committed, &count);
     return count;
 }
 

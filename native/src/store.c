@@ -81,6 +81,21 @@ static int make_record(struct store *s, uint32_t count)
     return ret;
 }
 
+/* What came of a sync, or of a step that has one, is (ret). The kernel tells of a
+ * failed sync once, and may have dropped what it could not write: later ones prove
+ * nothing. A full disk is no such failure. */
+static int note_sync(struct store *s, int ret)
+{
+    if (ret < 0 && ret != -ENOSPC && ret != -EDQUOT && ret != -EFBIG && ret != -ENOMEM)
+        __atomic_store_n(&s->control->lost, 1, __ATOMIC_SEQ_CST);
+    return ret;
+}
+
+static int is_lost(const struct store *s)
+{
+    return __atomic_load_n(&s->control->lost, __ATOMIC_SEQ_CST) != 0;
+}
+
 /* A death in here is repaired by doing it again: place and image are the same. */
 int store_checkpoint(struct store *s)
 {
@@ -91,14 +106,17 @@ int store_checkpoint(struct store *s)
     if (ret < 0)
         return ret;
     set_phase(c, PHASE_CHECKPOINT);
-    ret = journal_checkpoint(s->file, now, &s->record, 1, next);
+    ret = note_sync(s, journal_checkpoint(s->file, now, &s->record, 1, next));
     if (ret < 0) {
+        if (journal_void(s->file, now) < 0) /* it may lead to the new log still */
+            __atomic_store_n(&c->lost, 1, __ATOMIC_SEQ_CST);
         set_phase(c, PHASE_IDLE);
         return ret;
     }
     set_state(c, PHASE_IDLE, !which(c));
     __atomic_store_n(&c->synced, next->sequence, __ATOMIC_SEQ_CST);
-    return journal_trim(s->file, next);
+    journal_trim(s->file, next); /* what is behind the log harms nobody */
+    return 0;
 }
 
 /* The place behind the commit that is about to be, in the file too. */
@@ -111,7 +129,7 @@ static int write_ahead(struct store *s, uint32_t count)
     next->sequence++;
     if (s->file < 0)
         return 0;
-    if (__atomic_load_n(&c->lost, __ATOMIC_RELAXED))
+    if (is_lost(s))
         return -EIO;
     int ret = make_record(s, count);
     return ret < 0 ? ret : journal_append(s->file, now, &s->record, next);
@@ -142,7 +160,8 @@ int store_commit(struct store *s, const struct dirty *dirty)
 static int undo(struct store *s)
 {
     struct control *c = s->control;
-    int ret = s->file < 0 ? 0 : journal_void(s->file, &c->places[which(c)]);
+    int ret =
+        s->file < 0 ? 0 : note_sync(s, journal_void(s->file, &c->places[which(c)]));
     if (ret == 0)
         take_back(s, images_compare_all(s));
     return ret;
@@ -150,6 +169,7 @@ static int undo(struct store *s)
 
 int store_repair(struct store *s)
 {
+    int ret;
     switch (phase_of(s->control->state)) {
     case PHASE_IDLE:
         return 0;
@@ -159,7 +179,8 @@ int store_repair(struct store *s)
         complete(s, images_compare_all(s));
         return 0;
     case PHASE_CHECKPOINT:
-        return store_checkpoint(s);
+        ret = store_checkpoint(s);
+        return phase_of(s->control->state) == PHASE_IDLE ? 0 : ret; /* the old log */
     }
     return -EINVAL;
 }
@@ -204,6 +225,8 @@ int store_sync(struct store *s)
     int ret = s->file < 0 ? 0 : journal_sync(s->file);
     if (ret < 0)
         __atomic_store_n(&c->lost, 1, __ATOMIC_SEQ_CST);
+    else if (is_lost(s))
+        ret = -EIO;
     else
         raise_to(&c->synced, sequence);
     return ret;

@@ -42,6 +42,7 @@ static int join(struct store *s, int own, struct skerry_error *err)
     s->joined = 1;
     if (ret == 0)
         return 0;
+    s->control->counts.repaired++;
     ret = store_repair(s);
     store_give(s);
     errno = -ret;
