@@ -47,11 +47,13 @@ class Line:
         for _ in range(min(count, len(self._until))):
             self._until.popleft()
 
-    def wait(self) -> None:
-        """No clone is free: who has come since the last time waits from now on."""
-        if len(self.requests) > self._limit:
+    def wait(self, more: int = 0) -> None:
+        """No clone is free: who has come since the last time waits from now on, as far
+        as there is room for (limit) and (more)."""
+        limit = self._limit + more
+        if len(self.requests) > limit:
             self._forget_the_gone()
-        excess = len(self.requests) - self._limit
+        excess = len(self.requests) - limit
         refused = [self.requests.pop() for _ in range(excess)]
         loop = asyncio.get_running_loop()
         until = loop.time() + self._seconds
