@@ -107,7 +107,6 @@ class Pool:
         self.made += 1
         self.free.append(vm)
         self._told = False
-        self._set_timer()
 
     def _fail(self, error: NativeError) -> None:
         self._retry_at = time.monotonic() + RETRY
@@ -128,9 +127,6 @@ class Pool:
         self._closing -= 1
         self.made -= 1
         self._retry_at = 0.0
-        if self._threads and not self.made and not self._making:
-            self._threads.shutdown(wait=False)
-            self._threads = None
         self._changed()
 
     def _set_timer(self) -> None:
@@ -140,18 +136,22 @@ class Pool:
 
     def _sweep(self) -> None:
         """Closes what nobody has taken since the last sweep; what is free now has until
-        the next."""
+        the next. When there is nothing left, the threads go too, and no timer runs."""
         self._timer = None
         for vm in self._idle:
             self.drop(vm)
         self._idle = self.free[:]
         self.free.clear()
-        if self.made > self._closing:
+        if self.made or self._making:
             self._set_timer()
+        elif self._threads:
+            self._threads.shutdown(wait=False)
+            self._threads = None
 
     def _start(self, work: Callable[[], T]) -> asyncio.Future[T]:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._limit, "guest")
+        self._set_timer()
         return asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def run(self, work: Callable[[], T]) -> T:
