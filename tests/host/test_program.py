@@ -283,11 +283,11 @@ def test_a_client_that_leaves_while_it_waits_gives_its_place_up(start):
         comes = Client(program, "/pass")
         await asyncio.sleep(0)
         open_gate(program)
-        return [await each.answer() for each in [*held, comes]]
+        return [await each.answer() for each in [*held, comes, leaves]]
 
     program = start(GATE, concurrency=1, max_queue=1)
-    assert told(program, story) == [[(200, b"through")] * 2]
-    assert program.counts().requests == 2
+    ((*served, left),) = told(program, story)
+    assert served == [(200, b"through")] * 2 and left[0] == 503
 
 
 def test_a_program_whose_clones_are_all_held_delays_no_other(start):
