@@ -71,6 +71,10 @@ class Micro:
             hello.call()
             return private_kib_per_clone(hello)
 
+    def clone_us(self) -> float:
+        with closing(subject.open_hello()) as hello:
+            return median(hello.clone_us() for _ in range(self.rounds))
+
     def _over_floor(self, machine: subject.Machine) -> float:
         """Turns of BATCH calls beside turns of BATCH bare exits, by the median."""
         ours = timed(lambda: machine.calls(BATCH))
@@ -134,6 +138,7 @@ FIGURES: tuple[Callable[[Micro], float], ...] = (
     Micro.boot_ms,
     Micro.boot_storage_ms,
     Micro.clone_kib,
+    Micro.clone_us,
 )
 
 

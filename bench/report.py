@@ -34,6 +34,7 @@ LIMITS = {
     "boot_ms": Limit("hello: boot to ready", 10, "ms"),
     "boot_storage_ms": Limit("counter with storage: boot to ready", 20, "ms"),
     "clone_kib": Limit("an extra clone after 100 requests", 256, "KiB"),
+    "clone_us": Limit("hello: making one more clone", 2000, "us"),
     "http_floor_over_ours": Limit("HTTP: floor server / hello", 1.25, "x"),
     "http_floor_over_ours_counter": Limit("HTTP: floor, 3 exits / counter", 1.25, "x"),
 }

@@ -28,7 +28,7 @@ class GroupCommit:
         await asyncio.shield(self._next)
 
     async def _commit(self, before: "asyncio.Task[None] | None") -> None:
-        if before:
+        if before and not before.done():
             await asyncio.wait([before])
         self._now, self._next = self._next, None
         await asyncio.get_running_loop().run_in_executor(self._threads, self._sync)

@@ -29,9 +29,7 @@ class Line:
         self._timer: asyncio.TimerHandle | None = None
 
     def first(self, count: int) -> list[Request]:
-        """The next (count) requests. Who has left while waiting loses its turn."""
-        while self._until and self.requests[0].client.is_gone:
-            self.leave(1)
+        """The next (count) requests."""
         if len(self.requests) <= count:
             return list(self.requests)
         return list(islice(self.requests, count))
@@ -47,12 +45,13 @@ class Line:
         for _ in range(min(count, len(self._until))):
             self._until.popleft()
 
-    def wait(self) -> None:
-        """No clone is free: who has come since the last time waits from now on."""
-        if len(self.requests) > self._limit:
-            self._forget_the_gone()
-        excess = len(self.requests) - self._limit
-        refused = [self.requests.pop() for _ in range(excess)]
+    def wait(self, more: int = 0) -> None:
+        """No clone is free: who has come since the last time waits from now on, as far
+        as there is room for (limit) and (more)."""
+        limit = self._limit + more
+        refused = self._leavers() if len(self.requests) > limit else []
+        while len(self.requests) > limit:
+            refused.append(self.requests.pop())
         loop = asyncio.get_running_loop()
         until = loop.time() + self._seconds
         self._until += [until] * (len(self.requests) - len(self._until))
@@ -73,14 +72,16 @@ class Line:
             self._timer.cancel()
             self._timer = None
 
-    def _forget_the_gone(self) -> None:
-        """Only when the line is full, as it looks at everyone."""
+    def _leavers(self) -> list[Request]:
+        """Who has closed his side of the connection while waiting, taken out. One who
+        could still read gets his answer, a 503."""
         waiting = list(zip(self.requests, self._until, strict=False))
         fresh = list(self.requests)[len(waiting) :]
         stay = [each for each in waiting if not each[0].client.is_gone]
         self.requests.clear()
         self.requests += [request for request, _ in stay] + fresh
         self._until = deque(until for _, until in stay)
+        return [request for request, _ in waiting if request.client.is_gone]
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._until and not self._timer:

@@ -12,7 +12,8 @@ class Client(Protocol):
 
     @property
     def is_gone(self) -> bool:
-        """Nobody takes an answer any more."""
+        """Has closed the connection, or at least its side of it: most likely nobody
+        takes an answer any more."""
 
     def on_response(self, response: "Response | Awaitable[Response]") -> None:
         """The answer to a request that its handler has put off."""

@@ -28,7 +28,8 @@ class Program:
         self._line = Line(config.max_queue, config.max_request_time, self._refuse)
         self._requests = self._line.requests
         self._scheduled = False
-        self._pool = Pool(self._clone, config.concurrency, self._tell)
+        limit = config.concurrency
+        self._pool = Pool(self._clone, limit, self._schedule, self._tell)
         self._free = self._pool.free
         is_synced = config.storage_file and config.durability == FSYNC
         self._commit = GroupCommit(self._sync) if is_synced else None
@@ -55,15 +56,15 @@ class Program:
             errors=self._errors,
             refused=self._refused,
             clones_busy=pool.busy,
-            clones_free=pool.made - pool.busy,
+            clones_free=pool.available,
             waiting=len(self._requests),
         )
 
     @property
     def is_idle(self) -> bool:
-        """All requests have been answered: it may be closed."""
+        """All requests have been answered, and nothing runs: it may be closed."""
         is_saved = self._commit is None or self._commit.is_idle
-        return not self._requests and not self._pool.busy and is_saved
+        return not self._requests and self._pool.is_idle and is_saved
 
     def answer(self, request: Request) -> Response | None:
         """Puts (request) off until the event loop has read what else there is: then
@@ -94,6 +95,8 @@ class Program:
         vm = self._free.pop() if self._free else self._pool.take()
         if vm:
             self._serve(batch, vm)
+        elif self._pool.is_changing:
+            self._line.wait(BATCH)
         elif self._pool.made:
             self._line.wait()
         else:
@@ -138,23 +141,25 @@ class Program:
     def answer_now(self, request: Request) -> tuple[Response, bool]:
         """Serves (request) on this thread, however long it takes. Also tells if it
         failed, whatever on_error has answered. NativeError where it cannot be kept."""
-        vm = self._pool.make()
-        response = vm.serve(request) or vm.resume()
-        failed = bool(vm.rare) and vm.failed
-        is_unsynced = self._is_unsynced(vm)
-        self._finish(vm)
-        if is_unsynced:
-            self._sync()
-        return response, failed
+        with self._clone() as vm:
+            response = vm.serve(request) or vm.resume()
+            self._look_at(vm)
+            if self._is_unsynced(vm):
+                self._sync()
+            return response, bool(vm.rare) and vm.failed
 
-    def _finish(self, vm: Vm) -> None:
-        """Looks at what is out of the ordinary, and gives the clone back."""
+    def _look_at(self, vm: Vm) -> None:
+        """Tells what is out of the ordinary."""
         if vm.rare and vm.has_lines:
             self.started.print_lines(self._log)
         if vm.rare and vm.failed:
             self._errors += 1
             text = f"request failed: {vm.reason}"
             self._log.program(self.config.name, Stream.HOST, text)
+
+    def _finish(self, vm: Vm) -> None:
+        """Tells what is out of the ordinary, and gives the clone back."""
+        self._look_at(vm)
         if vm.rare and vm.discard:
             self._pool.drop(vm)
         else:

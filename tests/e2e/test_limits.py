@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 
 from support.client import Raw
-from support.programs import HELLO, TROUBLE
+from support.programs import GATE, HELLO, TROUBLE, enter
 
 # Two requests must be inside at the same time for either to be answered. Notes how many
 # there ever were.
@@ -70,6 +70,7 @@ PROGRAMS = {
     "hello": HELLO,
     "trouble": TROUBLE,
     "single": TROUBLE | {"concurrency": 1},
+    "gate": GATE | {"concurrency": 4},
     "sorry": {"source": SORRY, "max_request_time": 0.2},
     "pairs": {"source": PAIRS, "shared_memory": 2, "concurrency": 2},
     "impatient": HOLDER | {"max_storage_time": 1},
@@ -87,6 +88,18 @@ def test_a_guest_that_loops_is_a_500_and_others_are_served_meanwhile(server):
         assert looping.answer().status == 500
     assert served > 0
     server.wait_for(r"\[trouble\] request failed: time limit reached")
+
+
+def test_requests_that_take_long_delay_no_other_program(server):
+    with ExitStack() as held:
+        clients = [held.enter_context(Raw(server.port)) for _ in range(3)]
+        for client in clients:
+            enter(client, server)
+        for _ in range(100):
+            assert server.get("/hello").body == b"Hello World!"
+        assert all(client.is_silent() for client in clients)
+        assert server.get("/gate/open").body == b"done"
+        assert {client.answer().body for client in clients} == {b"through"}
 
 
 def test_on_error_answers_for_a_guest_that_loops(server):

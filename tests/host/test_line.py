@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from skerry.http import serve
 from skerry.line import FULL, LATE, Line
 from skerry.message import Request
 
@@ -90,14 +91,14 @@ def test_with_no_room_nobody_waits(story):
     asyncio.run(tell())
 
 
-def test_who_has_left_makes_room_and_loses_its_turn(story):
+def test_who_has_left_makes_room_for_who_comes_when_the_line_is_full(story):
     async def tell():
         came = at.come(3)
         came[0].client.is_gone = came[2].client.is_gone = True
-        assert at.line.first(1) == [came[1]]
-        late = at.come(2)
-        assert at.line.first(9) == [came[1], *late]
-        assert not at.refused
+        assert at.line.first(9) == came
+        late = at.come(3)
+        assert at.line.first(9) == [came[1], *late[:2]]
+        assert at.refused == [(each, FULL) for each in (came[0], came[2], late[2])]
 
     at = story(3)
     asyncio.run(tell())
@@ -152,3 +153,23 @@ def test_all_can_be_refused(story):
 
     at = story(9)
     asyncio.run(tell())
+
+
+@pytest.mark.parametrize("leave", ["close", "write_eof"])
+def test_a_connection_tells_that_its_client_has_left(leave):
+    async def tell():
+        server = await serve(requests.append, "127.0.0.1", 0)
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        while not requests:
+            await asyncio.sleep(SOON / 4)
+        (request,) = requests
+        assert not request.client.is_gone
+        getattr(writer, leave)()
+        while not request.client.is_gone:
+            await asyncio.sleep(SOON / 4)
+        await server.stop(0)
+        writer.close()
+
+    requests = []
+    asyncio.run(asyncio.wait_for(tell(), LONG))

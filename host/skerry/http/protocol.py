@@ -172,8 +172,8 @@ class HttpProtocol(asyncio.Protocol):
 
     @property
     def is_gone(self) -> bool:
-        """Nobody takes an answer any more."""
-        return self._deaf
+        """The client has closed the connection, or at least its side of it."""
+        return self._deaf or self._eof
 
     def on_response(self, response: Response | Awaitable[Response]) -> None:
         """The answer to the request that was put off."""
