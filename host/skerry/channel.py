@@ -19,7 +19,7 @@ import msgspec
 _HEADER = struct.Struct("<II")
 _PIECE = 256 << 10
 _LARGEST = 64 << 20  # bytes of a message
-_MOST_FDS = 253  # that the kernel takes at a time
+_ROOM = socket.CMSG_SPACE(253 * 4)  # descriptors that the kernel takes at a time
 _RETRY = 0.01  # seconds
 
 T = TypeVar("T")
@@ -94,16 +94,19 @@ class Channel(Generic[T]):
         return taken
 
     async def _read(self) -> None:
-        flags = socket.MSG_CMSG_CLOEXEC
         try:
-            data, fds, got, _ = socket.recv_fds(self._socket, _PIECE, _MOST_FDS, flags)
+            # Not socket.recv_fds(), which takes flags and forgets them.
+            data, rights, flags, _ = self._socket.recvmsg(
+                _PIECE, _ROOM, socket.MSG_CMSG_CLOEXEC
+            )
         except BlockingIOError:
             await self._wait_for_data()
             return
         except ConnectionResetError:
             raise EOFError from None
-        self._fds.extend(fds)
-        if got & socket.MSG_CTRUNC:
+        for _, _, numbers in rights:
+            self._fds.extend(array.array("i", numbers))
+        if flags & socket.MSG_CTRUNC:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         if not data:
             raise EOFError
