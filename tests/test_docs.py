@@ -101,6 +101,10 @@ def test_drawings_fit_into_90_columns(document):
         assert len(line) <= 90, line
 
 
+def test_the_operating_page_says_how_many_connections_there_may_be():
+    assert f"connections ({Limits().connections})" in text_of("docs/operating.md")
+
+
 def test_the_operating_page_lists_the_keys_of_status():
     names = [key.strip("`") for key, _ in rows(text_of("docs/operating.md"), 2)]
     lists = {"programs.": ProgramReport, "workers.": WorkerReport}
