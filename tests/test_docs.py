@@ -8,6 +8,7 @@ from support.documents import ROOT
 from skerry.commands import serve
 from skerry.http import Limits
 from skerry.keys import KEYS, default
+from skerry.supervise.report import ProgramReport, Report, WorkerReport
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 KIB, MIB = 1 << 10, 1 << 20
@@ -98,3 +99,18 @@ def test_drawings_fit_into_90_columns(document):
     fenced = re.findall(r"^```.*?^```", document.read_text(), re.DOTALL | re.MULTILINE)
     for line in "\n".join(fenced).splitlines():
         assert len(line) <= 90, line
+
+
+def test_the_operating_page_says_how_many_connections_there_may_be():
+    assert f"connections ({Limits().connections})" in text_of("docs/operating.md")
+
+
+def test_the_operating_page_lists_the_keys_of_status():
+    names = [key.strip("`") for key, _ in rows(text_of("docs/operating.md"), 2)]
+    lists = {"programs.": ProgramReport, "workers.": WorkerReport}
+    expected = list(Report.__struct_fields__)
+    for prefix, kind in lists.items():
+        at = expected.index(prefix[:-1]) + 1
+        expected[at:at] = [prefix + each for each in kind.__struct_fields__]
+    start = names.index("listening")
+    assert names[start : start + len(expected)] == expected

@@ -18,10 +18,16 @@ import msgspec
 
 _HEADER = struct.Struct("<II")
 _PIECE = 256 << 10
-_MOST_FDS = 253  # that the kernel takes at a time
+_LARGEST = 64 << 20  # bytes of a message
+_ROOM = socket.CMSG_SPACE(253 * 4)  # descriptors that the kernel takes at a time
 _RETRY = 0.01  # seconds
 
 T = TypeVar("T")
+
+
+class Nonsense(Exception):
+    """The other end does not keep to what has been agreed: it may have been taken over
+    by a guest, and has to be ended."""
 
 
 class Channel(Generic[T]):
@@ -67,9 +73,17 @@ class Channel(Generic[T]):
 
     async def receive(self) -> tuple[T, tuple[int, ...]]:
         """The next message, and its descriptors, which are the caller's now. EOFError
-        when the other end is closed."""
+        when the other end is closed, Nonsense when it is not to be trusted."""
         length, count = _HEADER.unpack(await self._take(_HEADER.size))
-        message: T = self._decoder.decode(await self._take(length))
+        if length > _LARGEST:
+            raise Nonsense(f"a message of {length} bytes")
+        body = await self._take(length)
+        if count > len(self._fds):
+            raise Nonsense("descriptors that are not there")
+        try:
+            message: T = self._decoder.decode(body)
+        except msgspec.MsgspecError as error:
+            raise Nonsense(str(error)) from None
         return message, tuple(self._fds.popleft() for _ in range(count))
 
     async def _take(self, size: int) -> bytes:
@@ -80,16 +94,19 @@ class Channel(Generic[T]):
         return taken
 
     async def _read(self) -> None:
-        flags = socket.MSG_CMSG_CLOEXEC
         try:
-            data, fds, got, _ = socket.recv_fds(self._socket, _PIECE, _MOST_FDS, flags)
+            # Not socket.recv_fds(), which takes flags and forgets them.
+            data, rights, flags, _ = self._socket.recvmsg(
+                _PIECE, _ROOM, socket.MSG_CMSG_CLOEXEC
+            )
         except BlockingIOError:
             await self._wait_for_data()
             return
         except ConnectionResetError:
             raise EOFError from None
-        self._fds.extend(fds)
-        if got & socket.MSG_CTRUNC:
+        for _, _, numbers in rights:
+            self._fds.extend(array.array("i", numbers))
+        if flags & socket.MSG_CTRUNC:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         if not data:
             raise EOFError

@@ -78,8 +78,7 @@ def _how(status: int) -> str:
 
 
 def die_with(parent: int) -> None:
-    """In a child: end when process (parent) does, however that ends. To be called again
-    after a change of user, which forgets it."""
+    """In a child: end when process (parent) does, however that ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)

@@ -53,6 +53,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.end, GRACE)
         obeying = loop.create_task(self._obey())
+        obeying.add_done_callback(self._on_gone)
         seconds = await self._end
         if self._server:
             await self._drain(self._server, seconds)
@@ -72,10 +73,17 @@ class Worker:
         await stopping
 
     async def _obey(self) -> None:
-        with contextlib.suppress(EOFError, OSError):
+        """Returns when the supervisor is gone."""
+        with contextlib.suppress(EOFError, ConnectionError):
             while True:
                 command, fds = await self._channel.receive()
                 await self._do(command, fds)
+
+    def _on_gone(self, obeying: asyncio.Task[None]) -> None:
+        """Nobody is obeyed any more: a worker that fails has to end, to be replaced."""
+        error = None if obeying.cancelled() else obeying.exception()
+        if error and not self._end.done():
+            self._end.set_exception(error)
         self.end(0)
 
     async def _do(self, command: Command, fds: tuple[int, ...]) -> None:

@@ -66,14 +66,17 @@ static int drop_capabilities(struct skerry_error *err)
 
 int privileges_drop(uint32_t uid, uint32_t gid, struct skerry_error *err)
 {
-    int ret = 0;
+    int ret = 0, end_with_parent = 0;
+    prctl(PR_GET_PDEATHSIG, &end_with_parent, 0, 0, 0);
     empty_bounding_set();
     if (geteuid() == 0 && uid)
         ret = become(uid, gid, err);
     if (ret == 0)
         ret = drop_capabilities(err);
-    /* Last: a change of ids sets it anew. */
+    /* Last: a change of ids sets both anew. */
     if (ret == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         ret = skerry_fail(err, "PR_SET_DUMPABLE");
+    if (ret == 0 && prctl(PR_SET_PDEATHSIG, end_with_parent, 0, 0, 0) < 0)
+        ret = skerry_fail(err, "PR_SET_PDEATHSIG");
     return ret;
 }

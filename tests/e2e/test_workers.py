@@ -122,9 +122,11 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_has_begun(serve):
 def test_no_worker_outlives_its_supervisor(serve_by_two):
     server = serve_by_two(hello=HELLO)
     pids = server.workers
+    for pid in pids:  # so that they do not see by themselves that it is gone
+        os.kill(pid, signal.SIGSTOP)
     server.process.kill()
-    assert server.wait() == -signal.SIGKILL
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    assert server.wait() == -signal.SIGKILL
     with pytest.raises(ConnectionRefusedError):
         Raw(server.port)
 

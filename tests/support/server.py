@@ -164,6 +164,11 @@ class Server:
         """The process, and all that it has started."""
         return with_descendants(self.pid)
 
+    def forget(self) -> None:
+        """Empties the log: wait_for() then finds only what is still to come."""
+        with self._more:
+            self._lines.clear()
+
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """GET (path) on a connection of its own."""
         return self.request("GET", path, headers=headers)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import count
 
+from skerry.channel import Nonsense
 from skerry.child import Child
 from skerry.config import Program
 from skerry.log import Log
@@ -49,6 +50,8 @@ class Starter:
                 await run.talk(self.child)
             self.child.channel.close()
             return await self.child.ended()
+        except Nonsense as error:
+            return f"it sent {error}"
         finally:
             self.child.close()
             self.child = None
@@ -88,13 +91,14 @@ class _Run:
             self._hear(*await child.channel.receive())
 
     def _hear(self, news: BootNews, fds: tuple[int, ...]) -> None:
-        match news:
-            case Begun():
-                self.begun.add(news.id)
-            case Unfit():
-                raise CannotServe(news.text)
-            case _:
-                self.settle(news, fds)
+        if isinstance(news, Unfit):
+            raise CannotServe(news.text)
+        if news.id not in self.missing:
+            raise Nonsense(f"news of program {news.id}")
+        if isinstance(news, Begun):
+            self.begun.add(news.id)
+        else:
+            self.settle(news, fds)
 
     def settle(self, news: Booted | NotBooted, fds: tuple[int, ...]) -> None:
         self.begun.discard(news.id)

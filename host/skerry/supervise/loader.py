@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from skerry.config import Config, load
 from skerry.errors import ConfigError
@@ -18,6 +19,15 @@ from skerry.supervise.programs import (
 )
 
 
+@dataclass(frozen=True)
+class Change:
+    """What has come of loading a configuration again: a line for the log, and editions
+    that nobody wants any more, to be closed when nobody is sent them any more."""
+
+    text: str
+    leaving: list[Edition]
+
+
 class Loader:
     """Fills (wanted) by way of (starter), and tells in the log what has come of it."""
 
@@ -32,11 +42,10 @@ class Loader:
         self._wanted.entries = await self._start(orders)
         self._wanted.known.set()
 
-    async def again(self) -> list[Edition]:
+    async def again(self) -> Change | None:
         """Loads the configuration again, starts what is new in it or has changed, and
-        puts that in the place of the old. Returns editions that nobody wants any more,
-        for the caller to close. When the file cannot be used, that is logged and all
-        stays."""
+        puts that in the place of the old. When the file cannot be used, that is logged,
+        and nothing changes."""
         try:
             config = await asyncio.to_thread(load, self._wanted.config.path)
             changed = await asyncio.to_thread(self._changed, config)
@@ -45,7 +54,7 @@ class Loader:
             for line in str(error).splitlines():
                 self._log.problem(line)
             self._log.problem("nothing is changed: what was served is served on")
-            return []
+            return None
         return self._exchange(config, fresh)
 
     def _changed(self, config: Config) -> list[Order]:
@@ -79,16 +88,16 @@ class Loader:
         else:
             self._log.problem(f"program '{entry.config.name}': {entry.failure}")
 
-    def _exchange(self, config: Config, fresh: Entries) -> list[Edition]:
+    def _exchange(self, config: Config, fresh: Entries) -> Change:
         old = self._wanted.entries
         new = {
             each.name: self._choose(old.get(each.name), fresh.get(each.name))
             for each in config.programs
         }
         self._wanted.config, self._wanted.entries = config, new
-        self._log.info(f"configuration loaded again: {_difference(old, new)}")
         kept = {each.id for each in editions(new)}
-        return [each for each in editions(old) if each.id not in kept]
+        leaving = [each for each in editions(old) if each.id not in kept]
+        return Change(f"configuration loaded again: {_difference(old, new)}", leaving)
 
     def _choose(self, old: Entry | None, fresh: Entry | None) -> Entry:
         """Who serves from now on; one that does not start leaves its place to the old

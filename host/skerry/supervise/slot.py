@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 
+from skerry.channel import Nonsense
 from skerry.child import Child
 from skerry.log import Log
 from skerry.messages import Ask, Counted, Drain, Draining, Serving, WorkerNews
@@ -89,16 +91,28 @@ class Slot:
             child.close()
 
     async def _listen(self, child: Child[WorkerNews]) -> None:
-        """Takes what the worker says to whoever waits for it."""
-        with contextlib.suppress(EOFError, OSError):
+        """Takes what the worker says to whoever waits for it. It runs guests, so it may
+        say anything."""
+        try:
             while True:
-                news, _ = await child.channel.receive()
-                if isinstance(news, Counted):
-                    self.connections = news.connections
-                    self._tally.note(self.number, news.programs)
-                waiter = self._news.pop(type(news), None)
-                if waiter and not waiter.done():
-                    waiter.set_result(news)
+                news, fds = await child.channel.receive()
+                for fd in fds:
+                    os.close(fd)
+                self._hear(news)
+        except Nonsense as error:
+            self._log.problem(f"worker {self.number} sent {error}: ending it")
+            child.signal(signal.SIGKILL)
+        except (EOFError, OSError):
+            pass  # its end is seen elsewhere
+
+    def _hear(self, news: WorkerNews) -> None:
+        if isinstance(news, Counted):
+            self.connections = news.connections
+            known = self._wanted.entries.keys() & news.programs.keys()
+            self._tally.note(self.number, {name: news.programs[name] for name in known})
+        waiter = self._news.pop(type(news), None)
+        if waiter and not waiter.done():
+            waiter.set_result(news)
 
     async def _begin(self) -> None:
         await self._wanted.known.wait()

@@ -141,9 +141,12 @@ class Supervisor:
             self._notifier.ready(f"serving {self._place}")
 
     async def _reload(self) -> None:
-        leaving = await self._loader.again()
+        change = await self._loader.again()
+        if change is None:
+            return
         await asyncio.gather(*(each.update() for each in self._slots))
-        for each in leaving:
+        self._log.info(change.text)
+        for each in change.leaving:
             each.close()
 
     async def _look_around(self) -> None:

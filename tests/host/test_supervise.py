@@ -1,0 +1,150 @@
+"""Parts of the supervisor, each by itself: limits, counts, pauses, sockets."""
+
+import errno
+import resource
+import socket
+from pathlib import Path
+
+import pytest
+
+from skerry.config import Config, defaults
+from skerry.counts import Counts
+from skerry.http import Limits
+from skerry.machine import CannotServe, check_device
+from skerry.supervise import files, listen
+from skerry.supervise.programs import Entry, file_version
+from skerry.supervise.slot import pause
+from skerry.supervise.tally import Tally
+
+
+def test_a_worker_that_dies_young_again_and_again_is_started_ever_later():
+    pauses = [pause(short) for short in range(10)]
+    assert pauses == [0, 0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5]
+
+
+def test_counts_outlive_the_worker_that_counted():
+    tally = Tally()
+    tally.note(1, {"one": Counts(requests=5, clones_busy=1, clones_free=2)})
+    tally.note(2, {"one": Counts(requests=3, errors=1, clones_free=1)})
+    assert tally.of("one") == Counts(8, 1, 0, 1, 3)
+    tally.bury(1)
+    assert tally.of("one") == Counts(8, 1, 0, 0, 1)
+    tally.note(1, {"one": Counts(requests=2)})
+    tally.note(1, {"one": Counts(requests=4)})
+    assert tally.of("one") == Counts(12, 1, 0, 0, 1)
+    assert tally.of("none") == Counts()
+
+
+def config(**concurrency):
+    programs = []
+    for name, number in concurrency.items():
+        made = defaults(name, Path("/bin/true"))
+        values = {each: getattr(made, each) for each in made.__slots__}
+        programs.append(type(made)(**values | {"concurrency": number}))
+    return Config(Path("programs.json"), tuple(programs))
+
+
+def test_a_worker_needs_two_descriptors_for_each_clone_it_may_make():
+    one, more = files.needed(config(a=1)), files.needed(config(a=101))
+    assert more - one == 200
+    assert one > Limits().connections
+    assert files.needed(config(a=1, b=1)) > one + 2
+
+
+def test_the_limit_of_descriptors_is_raised_and_a_low_one_is_a_warning(monkeypatch):
+    set_to, hard = [], files.needed(config(a=500))
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (256, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: set_to.append(limits))
+    assert files.raise_limit(config(a=500)) == ""
+    warning = files.raise_limit(config(a=501))
+    assert set_to == [(hard, hard)] * 2
+    need = files.needed(config(a=501))
+    assert f"may open {hard} files" in warning
+    assert f"LimitNOFILE={need}" in warning
+
+
+def close(bound):
+    for sockets in bound:
+        for each in sockets:
+            each.close()
+
+
+def test_all_workers_have_the_same_port():
+    bound = listen.bind("127.0.0.1", 0, 3)
+    ports = {each.getsockname()[1] for sockets in bound for each in sockets}
+    close(bound)
+    assert len(bound) == 3
+    assert len(ports) == 1
+
+
+def test_a_port_that_another_server_shares_is_in_use_all_the_same():
+    bound = listen.bind("127.0.0.1", 0, 1)
+    bound[0][0].listen()
+    port = bound[0][0].getsockname()[1]
+    with pytest.raises(CannotServe, match=f"127.0.0.1:{port}: Address already in use"):
+        listen.bind("127.0.0.1", port, 1)
+    close(bound)
+
+
+def test_a_name_is_all_of_its_addresses(monkeypatch):
+    def both(host, port, **unused):
+        v6 = (socket.AF_INET6, 1, 6, "", ("::1", port, 0, 0))
+        return [v6, (socket.AF_INET, 1, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    bound = listen.bind("both", 0, 2)
+    found = [[each.getsockname()[:2] for each in sockets] for sockets in bound]
+    close(bound)
+    port = found[0][0][1]
+    assert found == [[("::1", port), ("127.0.0.1", port)]] * 2
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "reason"),
+    [
+        ("no.such.host.invalid", 8080, "--listen HOST:PORT"),
+        ("a" * 70, 8080, "not a host name"),
+        ("192.0.2.1", 8080, "does not have that address"),
+    ],
+)
+def test_a_place_where_we_cannot_listen_is_one_line_that_says_why(host, port, reason):
+    with pytest.raises(CannotServe) as error:
+        listen.bind(host, port, 2)
+    assert str(error.value).startswith(f"cannot listen on {host}:{port}: ")
+    assert reason in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_port_that_is_not_for_us_says_what_it_takes(monkeypatch):
+    def refuse(sock, address):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(CannotServe, match="CAP_NET_BIND_SERVICE"):
+        listen.bind("127.0.0.1", 80, 1)
+
+
+def test_a_missing_device_says_what_to_do(tmp_path):
+    with pytest.raises(CannotServe, match="is missing: load the module kvm_intel"):
+        check_device(tmp_path / "kvm")
+
+
+def test_a_device_that_is_not_for_us_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(CannotServe, match=r"permission denied: .* group kvm"):
+        check_device(tmp_path)
+
+
+def test_a_device_that_is_for_us_is_not_opened(tmp_path):
+    check_device(tmp_path)
+
+
+def test_a_program_that_did_not_start_is_tried_again(tmp_path):
+    (made,) = config(a=1).programs
+    assert Entry(made, None, "load: not an ELF file").is_changed(made)
+
+
+def test_a_file_that_cannot_be_read_has_no_version(tmp_path):
+    assert file_version(tmp_path / "none") == ""
+    (tmp_path / "file").write_bytes(b"abc")
+    assert file_version(tmp_path / "file").startswith("ba7816bf8f01")
