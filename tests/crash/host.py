@@ -91,11 +91,7 @@ class Host:
             kill(pid)
         self._process.wait()
         self._process = None
-        end = time.monotonic() + PATIENCE
-        while any(alive(pid) for pid in family):
-            if time.monotonic() > end:
-                raise Broken("workers outlived their supervisor")
-            await asyncio.sleep(0.005)
+        await _gone(family)
 
     async def _freeze(self) -> None:
         """Stops the supervisor; returns when it stands still."""
@@ -108,6 +104,7 @@ class Host:
         process, self._process = self._process, None
         if process is None:
             return
+        family = children(process.pid)
         process.terminate()
         try:
             status = await asyncio.to_thread(process.wait, PATIENCE)
@@ -116,6 +113,7 @@ class Host:
             raise Broken("did not end when it was told to") from None
         if status != 0:
             raise Broken(f"ended with status {status}:\n{self.said()[-2000:]}")
+        await _gone(family)
 
     def end(self) -> None:
         """Ends it in whatever state it is. May be called again."""
@@ -123,6 +121,15 @@ class Host:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+async def _gone(family: list[int]) -> None:
+    """Waits until nothing of (family), whose supervisor has ended, is there."""
+    end = time.monotonic() + PATIENCE
+    while any(alive(pid) for pid in family):
+        if time.monotonic() > end:
+            raise Broken("workers outlived their supervisor")
+        await asyncio.sleep(0.005)
 
 
 def children(pid: int) -> list[int]:

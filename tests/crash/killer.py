@@ -24,6 +24,7 @@ DECK = {
     "reload, boot process": 2,
     "tree": 1,
     "whole tree": 1,
+    "restart": 1,
 }
 PAUSE = 0.02, 0.8  # seconds between two deeds
 ANSWERS = 200  # at most that come between two deeds
@@ -56,6 +57,7 @@ class Killer:
             "reload, boot process": self._boot,
             "tree": lambda: self._tree(everybody=False),
             "whole tree": lambda: self._tree(everybody=True),
+            "restart": self._restart,
         }
 
     async def run(self, seconds: float) -> None:
@@ -127,6 +129,13 @@ class Killer:
 
     async def _tree(self, everybody: bool) -> bool:
         await self._host.kill_tree(everybody)
+        self._reborn()
+        await self._host.start()
+        return True
+
+    async def _restart(self) -> bool:
+        """As an operator does it."""
+        await self._host.stop()
         self._reborn()
         await self._host.start()
         return True

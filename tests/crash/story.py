@@ -56,10 +56,10 @@ async def play(
     finally:
         story.host.end()
         story.report(found)
-    if found.violations:
-        found.kept = str(directory)
-    else:
-        shutil.rmtree(directory)
+        if found.violations:
+            found.kept = str(directory)
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
     return found
 
 

@@ -9,11 +9,11 @@ import sys
 import pytest
 from support.guests import ROOT
 
-SECONDS = 12.0
+SECONDS = 5.0  # of killing; all ways to kill have their turn, which takes longer
 GIVEN_UP = 600.0  # seconds after which it hangs, on any machine
 
 
-@pytest.mark.parametrize(("seed", "workers"), [(1, 1), (2, 2), (3, 4)])
+@pytest.mark.parametrize(("seed", "workers"), [(1, 1), (2, 3)])
 def test_nothing_acknowledged_is_lost_whatever_dies(seed, workers):
     command = [sys.executable, "-m", "tests.crash", "--seconds", SECONDS]
     command += ["--seed", seed, "--workers", workers]
