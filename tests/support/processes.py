@@ -1,7 +1,7 @@
 """What processes take of the machine, and how much they may: by /proc and prlimit."""
 
 import os
-import resource
+import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -46,19 +46,30 @@ def limit_files(pids: Iterable[int], spare: int | None) -> None:
     """Lets each of (pids) open no descriptor above its highest, but (spare) more; with
     None, what it was allowed at first."""
     for pid in pids:
-        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         highest = max(map(int, os.listdir(f"/proc/{pid}/fd")))
-        soft = hard if spare is None else highest + 1 + spare
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+        soft = None if spare is None else highest + 1 + spare
+        _limit(pid, "nofile", "Max open files", soft)
 
 
 def limit_memory(pids: Iterable[int], spare_mb: int | None) -> None:
     """Lets each of (pids) map (spare_mb) more than now; with None, all that it may."""
     for pid in pids:
-        _, hard = resource.prlimit(pid, resource.RLIMIT_AS)
         now = status_kb(pid, "VmSize") << 10
-        soft = hard if spare_mb is None else now + (spare_mb << 20)
-        resource.prlimit(pid, resource.RLIMIT_AS, (soft, hard))
+        soft = None if spare_mb is None else now + (spare_mb << 20)
+        _limit(pid, "as", "Max address space", soft)
+
+
+def _limit(pid: int, option: str, row: str, soft: int | None) -> None:
+    """Sets a soft limit of (pid), None as high as the hard one. As its own user: root
+    may be without the right to do it to others, and a worker's user is nobody."""
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    hard = limits.partition(f"\n{row}")[2].split()[1]
+    own = Path(f"/proc/{pid}/status").read_text()
+    user, group = (own.partition(f"\n{key}:")[2].split()[0] for key in ("Uid", "Gid"))
+    as_user = ["setpriv", "--reuid", user, "--regid", group, "--clear-groups"]
+    value = hard if soft is None else soft
+    change = ["prlimit", "--pid", str(pid), f"--{option}={value}:"]
+    subprocess.run([*as_user, *change], check=True)
 
 
 def listening_port(pid: int) -> int | None:
