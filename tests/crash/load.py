@@ -1,6 +1,7 @@
 """Clients of one program: changes and readings, written into its ledger."""
 
 import asyncio
+import math
 import random
 import time
 from collections import Counter
@@ -31,7 +32,7 @@ class Figures:
         self.died = 0  # connections
         self.slowest = 0.0
         self.longest_gap = 0.0
-        self._last = time.monotonic()
+        self._last = math.inf  # when the answer before came
 
     def answered(self, sent: float, now: float) -> None:
         """An answer with a status of 200 came."""
