@@ -1,7 +1,7 @@
 """Answers that wait until what they tell of is on the disk."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 
@@ -21,11 +21,12 @@ class GroupCommit:
         """Nobody waits."""
         return self._next is None and (self._now is None or self._now.done())
 
-    async def wait(self) -> None:
-        """Returns when (sync) has run from beginning to end; raises what it raises."""
+    def wait(self) -> Awaitable[None]:
+        """What returns when (sync) has run from beginning to end, and raises what it
+        raises. Who has it waits, awaiting it or not."""
         if self._next is None:
             self._next = asyncio.ensure_future(self._commit(self._now))
-        await asyncio.shield(self._next)
+        return asyncio.shield(self._next)
 
     async def _commit(self, before: "asyncio.Task[None] | None") -> None:
         if before and not before.done():

@@ -1,6 +1,7 @@
 """A started program, serving: its clones, and the requests that wait for them."""
 
 import asyncio
+from collections.abc import Awaitable
 
 from skerry.counts import Counts
 from skerry.durable import GroupCommit
@@ -13,6 +14,7 @@ from skerry.pool import Pool
 from skerry.start import Started
 
 INLINE = 0.001  # seconds that a request may hold up the event loop
+NO_MEMORY = "503 there was no memory for the answer\n"
 NO_MEANS = "503 there are no means for a machine of this program now\n"
 
 
@@ -77,9 +79,11 @@ class Program:
         return None
 
     def _refuse(self, request: Request, reason: str) -> None:
+        request.client.on_response(self._refusal(reason))
+
+    def _refusal(self, reason: str) -> Response:
         self._refused += 1
-        response = Response.text(503, reason, b"Retry-After: 1\r\n")
-        request.client.on_response(response)
+        return Response.text(503, reason, b"Retry-After: 1\r\n")
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -103,7 +107,11 @@ class Program:
             self._line.refuse_all(NO_MEANS)
 
     def _serve(self, batch: list[Request], vm: Vm) -> None:
-        answers = vm.serve_batch(batch)
+        try:
+            answers = vm.serve_batch(batch)
+        except MemoryError:
+            self._lose(batch, vm)
+            return
         self._answered += len(answers)
         self._line.leave(len(answers))
         if vm.rare:
@@ -115,28 +123,41 @@ class Program:
         if self._requests:
             self._schedule()
 
+    def _lose(self, batch: list[Request], vm: Vm) -> None:
+        """There was no memory for the answers, whoever has been served."""
+        self._forsake(vm)
+        self._line.leave(len(batch))
+        for request in batch:
+            self._refuse(request, NO_MEMORY)
+        if self._requests:
+            self._schedule()
+
     def _answer_rarely(
         self, batch: list[Request], answers: list[Response], vm: Vm
     ) -> None:
         """After a batch: a request that goes on takes its clone to a thread, and
         answers wait for the disk if they tell of what is not there yet."""
-        is_unsynced, is_busy = self._is_unsynced(vm), vm.busy
+        synced, is_busy = self._synced(vm), vm.busy
         if is_busy:
             self._line.leave(1)
         else:
             self._finish(vm)
         for request, answer in zip(batch, answers, strict=False):
-            later = self._when_synced(answer) if is_unsynced else answer
+            later = self._when(synced, answer) if synced else answer
             request.client.on_response(later)
         if is_busy:
             batch[len(answers)].client.on_response(self._resume(vm))
 
     async def _resume(self, vm: Vm) -> Response:
-        response = await self._pool.run(vm.resume)
+        try:
+            response = await self._pool.run(vm.resume)
+        except (MemoryError, RuntimeError):  # also: can't start new thread
+            self._forsake(vm)
+            return self._refusal(NO_MEMORY)
         self._answered += 1
-        is_unsynced = self._is_unsynced(vm)
+        synced = self._synced(vm)
         self._finish(vm)
-        return await self._when_synced(response) if is_unsynced else response
+        return await self._when(synced, response) if synced else response
 
     def answer_now(self, request: Request) -> tuple[Response, bool]:
         """Serves (request) on this thread, however long it takes. Also tells if it
@@ -144,9 +165,13 @@ class Program:
         with self._clone() as vm:
             response = vm.serve(request) or vm.resume()
             self._look_at(vm)
-            if self._is_unsynced(vm):
+            if vm.rare and vm.unsynced:
                 self._sync()
             return response, bool(vm.rare) and vm.failed
+
+    def _forsake(self, vm: Vm) -> None:
+        self._log.problem(f"program '{self.config.name}': no memory for an answer")
+        self._pool.drop(vm)
 
     def _look_at(self, vm: Vm) -> None:
         """Tells what is out of the ordinary."""
@@ -169,14 +194,16 @@ class Program:
 
     # Storage that is kept, with durability "fsync".
 
-    def _is_unsynced(self, vm: Vm) -> bool:
-        return bool(self._commit and vm.rare and vm.unsynced)
+    def _synced(self, vm: Vm) -> Awaitable[None] | None:
+        """What the answers of (vm) have to wait for. To be called before (vm) is given
+        back: then the program is never idle in between."""
+        is_unsynced = self._commit and vm.rare and vm.unsynced
+        return self._commit.wait() if self._commit and is_unsynced else None
 
-    async def _when_synced(self, answer: Response) -> Response:
+    async def _when(self, synced: Awaitable[None], answer: Response) -> Response:
         """(answer), once the disk has what it tells of; a 500 if that fails."""
-        assert self._commit
         try:
-            await self._commit.wait()
+            await synced
         except NativeError:
             self._errors += 1
             return Response.text(500, "500 storage could not be written\n")

@@ -127,7 +127,7 @@ def test_without_memory_requests_are_503_and_later_200(serve):
     for path in ("/hello", "/memory/40"):
         assert server.get(path).status == 200
     assert server.pids() == pids
-    assert "no memory for the answer to <Request GET /memory/40" in server.log
+    assert "program 'memory': no memory for an answer" in server.log
 
 
 # Room for the log.
@@ -193,3 +193,13 @@ def test_requests_are_served_on_a_full_disk_and_logged_when_it_has_room(
         assert_served(client)
         wait_until(lambda: log.stat().st_size > full)
     assert re.search(r"request failed: .*\n\Z|stopping\n\Z", log.read_text())
+
+
+def test_a_program_serves_again_after_an_answer_that_had_no_memory(serve):
+    server = serve(memory=MEMORY | {"concurrency": 1})
+    assert server.get("/memory/long").status == 200
+    pids = server.pids()
+    limit_memory(pids, 24)
+    assert server.get("/memory/40").status == 503
+    limit_memory(pids, None)
+    assert server.get("/memory/1").status == 200, "its one machine is there again"

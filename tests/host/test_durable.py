@@ -92,7 +92,7 @@ def test_who_comes_while_a_sync_runs_waits_for_the_next_one():
 def test_when_a_sync_fails_all_that_wait_for_it_are_told_and_the_next_goes_on():
     async def story(commit):
         disk.fails = True
-        failing = [asyncio.create_task(commit.wait()) for _ in range(2)]
+        failing = [asyncio.ensure_future(commit.wait()) for _ in range(2)]
         await disk.has_begun()
         late = asyncio.create_task(write(disk, commit))
         disk.may_end.release()
@@ -137,3 +137,18 @@ def test_it_works_with_a_real_file(tmp_path):
 
     asyncio.run(tell())
     os.close(file)
+
+
+def test_who_asks_waits_from_then_on_awaited_or_not():
+    """A program is closed when nobody waits: an answer on its way must count."""
+    disk = Disk()
+
+    async def story(commit):
+        assert commit.is_idle
+        waiting = commit.wait()
+        assert not commit.is_idle
+        disk.may_end.release()
+        await waiting
+        assert commit.is_idle
+
+    told(story, disk)
