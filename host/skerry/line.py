@@ -12,8 +12,8 @@ LATE = "503 all machines of this program are busy\n"
 
 
 class Line:
-    """When no clone is free, at most (limit) of them wait, (seconds) each; the others
-    go to (refuse), with the reason.
+    """When no clone is free they wait, at most (seconds) each, and at most (limit) of
+    them where it says so; the others go to (refuse), with the reason.
 
     (requests) may be appended to. One timer, for who has waited longest, serves all.
     """
@@ -45,17 +45,21 @@ class Line:
         for _ in range(min(count, len(self._until))):
             self._until.popleft()
 
-    def wait(self, more: int = 0) -> None:
-        """No clone is free: who has come since the last time waits from now on, as far
-        as there is room for (limit) and (more)."""
-        limit = self._limit + more
-        refused = self._leavers() if len(self.requests) > limit else []
-        while len(self.requests) > limit:
-            refused.append(self.requests.pop())
+    def wait(self) -> None:
+        """No clone is free: who has come since the last time waits from now on."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._seconds
         self._until += [until] * (len(self.requests) - len(self._until))
         self._set_timer(loop)
+
+    def wait_in_bounds(self) -> None:
+        """The same, but for those who find (limit) before them."""
+        refused = self._leavers() if len(self.requests) > self._limit else []
+        while len(self.requests) > self._limit:
+            refused.append(self.requests.pop())
+        while len(self._until) > len(self.requests):
+            self._until.pop()
+        self.wait()
         for request in refused:
             self._refuse(request, FULL)
 

@@ -64,6 +64,11 @@ class Pool:
         return self.made - self.available - self._closing
 
     @property
+    def is_growing(self) -> bool:
+        """A clone is on its way."""
+        return self._making
+
+    @property
     def is_changing(self) -> bool:
         """(changed) will be called."""
         return self._making or self._closing > 0
@@ -74,8 +79,8 @@ class Pool:
         return not self.busy and not self.is_changing
 
     def take(self) -> Vm | None:
-        """A clone that is free, or None. Then wait for (changed) or for one that comes
-        back; with neither (made) nor (is_changing), neither will be."""
+        """A clone that is free, or None. Then wait for (changed), or for one that comes
+        back; when it is neither (is_growing) nor has (made) any, neither will be."""
         if self.free:
             return self.free.pop()
         if self._idle:

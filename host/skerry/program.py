@@ -99,10 +99,10 @@ class Program:
         vm = self._free.pop() if self._free else self._pool.take()
         if vm:
             self._serve(batch, vm)
-        elif self._pool.is_changing:
-            self._line.wait(BATCH)
-        elif self._pool.made:
+        elif self._pool.is_growing:
             self._line.wait()
+        elif self._pool.made:
+            self._line.wait_in_bounds()
         else:
             self._line.refuse_all(NO_MEANS)
 

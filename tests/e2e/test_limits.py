@@ -2,7 +2,8 @@
 
 from contextlib import ExitStack
 
-from support.client import Raw
+import pytest
+from support.client import Raw, wait_until
 from support.programs import GATE, HELLO, TROUBLE, enter
 
 # Two requests must be inside at the same time for either to be answered. Notes how many
@@ -31,26 +32,32 @@ HANDLE {
 }
 """
 
-# /NAME/hold stays inside a storage function until /NAME/open.
+# /NAME/hold stays inside a storage function until /NAME/open; /NAME/begun tells how
+# many have begun to.
 HOLDER = {
     "storage": True,
     "shared_memory": 2,
-    "max_storage_time": 3,
+    "max_storage_time": 20,
+    "max_request_time": 20,
     "source": r"""
 #include <string.h>
-static volatile int *open_;
+static volatile struct { int begun, open; } *gate;
 static void hold(size_t n, struct virtbuffer buf[n], size_t res)
 {
-    while (!*open_)
+    while (!gate->open)
         __builtin_ia32_pause();
     storage_return_nothing();
 }
-START { open_ = SHM_ALLOC_TYPE(int); STORAGE_ALLOW(hold); }
+START { gate = SHM_ALLOC_TYPE(*gate); STORAGE_ALLOW(hold); }
 HANDLE {
+    if (strstr(url, "/begun"))
+        reply("%d", gate->begun);
     if (strstr(url, "/open"))
-        *open_ = 1;
-    else if (strstr(url, "/hold"))
+        gate->open = 1;
+    else if (strstr(url, "/hold")) {
+        __sync_add_and_fetch(&gate->begun, 1);
         reply("%ld", storage_call(hold, 0, 0, 0, 0));
+    }
     reply("ok");
 }
 """,
@@ -73,6 +80,8 @@ PROGRAMS = {
     "gate": GATE | {"concurrency": 4},
     "sorry": {"source": SORRY, "max_request_time": 0.2},
     "pairs": {"source": PAIRS, "shared_memory": 2, "concurrency": 2},
+    "holder1": HOLDER,
+    "holder2": HOLDER,
     "impatient": HOLDER | {"max_storage_time": 1},
 }
 
@@ -130,6 +139,22 @@ def test_a_request_that_gets_no_clone_in_time_is_a_503(server):
     assert all(answer.headers["Retry-After"] == "1" for answer in busy)
     assert all(b"busy" in answer.body for answer in busy)
     assert server.get("/single").body == b"fine"
+
+
+@pytest.mark.parametrize("holders", [1, 2])
+def test_a_storage_function_that_takes_long_holds_up_no_other_program(server, holders):
+    """With two, the second waits for the storage that the first is in."""
+    name = f"/holder{holders}"
+    with ExitStack() as held:
+        clients = [held.enter_context(Raw(server.port)) for _ in range(holders)]
+        for client in clients:
+            client.get(f"{name}/hold")
+        wait_until(lambda: int(server.get(f"{name}/begun").body) == holders)
+        for _ in range(50):
+            assert server.get("/hello").body == b"Hello World!"
+        assert all(client.is_silent() for client in clients)
+        assert server.get(f"{name}/open").body == b"ok"
+        assert [client.answer().body for client in clients] == [b"0"] * holders
 
 
 def test_a_storage_function_that_loops_fails_alone_and_storage_goes_on(server):

@@ -32,7 +32,7 @@ class Story:
             request.client = Client()
             came.append(request)
         self.line.requests.extend(came)
-        self.line.wait()
+        self.line.wait_in_bounds()
         return came
 
     async def all_refused(self, count):
@@ -77,6 +77,24 @@ def test_who_finds_the_line_full_is_refused_at_once_and_nobody_else(story):
         assert sorted(at.refused, key=lambda each: second.index(each[0])) == [
             (request, FULL) for request in second[1:]
         ]
+
+    at = story(3)
+    asyncio.run(tell())
+
+
+def test_the_bound_can_be_left_out_and_holds_again_for_those_who_came_last(story):
+    async def tell():
+        came = [Request(b"GET", b"/") for _ in range(5)]
+        at.line.requests.extend(came)
+        at.line.wait()
+        assert at.line.first(9) == came and not at.refused
+        for request in came:
+            request.client = Client()
+        (last,) = at.come(1)
+        assert at.line.first(9) == came[:3]
+        assert at.refused == [(each, FULL) for each in (last, came[4], came[3])]
+        at.line.leave(1)
+        assert at.line.first(9) == came[1:3]
 
     at = story(3)
     asyncio.run(tell())

@@ -368,9 +368,10 @@ def test_a_program_that_is_never_asked_costs_no_clone_and_no_thread(start):
     assert machines()[0] == before[0] + 1
 
 
-def test_with_no_queue_who_comes_first_waits_for_the_first_clone_all_the_same(start):
+def test_who_waits_for_the_first_clone_waits_for_no_other_and_is_never_refused(start):
+    count = 4 * BATCH
     program = start(HELLO, max_queue=0)
-    assert told(program, *[get("/")] * BATCH) == [(200, b"Hello World!")] * BATCH
+    assert told(program, *[get("/")] * count) == [(200, b"Hello World!")] * count
 
 
 def test_counts_tell_what_a_program_has_done_and_is_doing(start):
