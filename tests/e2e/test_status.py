@@ -143,3 +143,14 @@ def test_serving_goes_on_where_no_socket_can_be_made(config, tmp_path):
     with Server(config(hello=HELLO), env) as server:
         assert server.get("/hello").status == 200
         assert "error: skerry status will not work: " in server.log
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a directory away")
+def test_no_socket_is_made_in_a_directory_of_somebody_else(config, runtime):
+    directory, env = runtime
+    directory.mkdir()
+    os.chown(directory, 1234, 1234)
+    with Server(config(hello=HELLO), env) as server:
+        assert server.get("/hello").status == 200
+        assert "the directory belongs to another user" in server.log
+    assert list(directory.iterdir()) == []

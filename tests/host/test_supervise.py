@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import io
+import os
 import resource
 import signal
 import socket
@@ -12,14 +13,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from skerry.channel import Channel
+from skerry.channel import Channel, Nonsense
 from skerry.config import Config, defaults
 from skerry.counts import Counts
 from skerry.http import Limits
 from skerry.log import Log
 from skerry.machine import CannotServe, check_device
-from skerry.messages import Counted, Serving, WorkerNews
+from skerry.messages import Begun, Booted, Counted, NotBooted, Serving, WorkerNews
 from skerry.supervise import files, listen
+from skerry.supervise.boot import _Run
 from skerry.supervise.programs import Entry, Wanted, file_version
 from skerry.supervise.slot import Slot, pause
 from skerry.supervise.tally import Tally
@@ -88,6 +90,29 @@ def test_a_worker_that_sends_nonsense_is_ended(data):
     signals, said = listen_to(data)
     assert signals == [signal.SIGKILL]
     assert said.startswith("error: worker 1 sent ")
+
+
+@pytest.mark.parametrize(
+    ("news", "count"),
+    [
+        (Begun(7), 0),
+        (Begun(1), 1),
+        (NotBooted(1, "load", "no"), 1),
+        (Booted(1, b"", None, "", 0.0), 0),
+        (Booted(1, b"", 2, "", 0.0), 2),
+        (Booted(1, b"", -1, "", 0.0), 2),
+    ],
+)
+def test_what_the_boot_process_sends_is_refused_where_it_makes_no_sense(news, count):
+    (program,) = config(one=1).programs
+    run = _Run({1: (program, None)}, done=[].append)
+    fds = tuple(os.open(os.devnull, os.O_RDONLY) for _ in range(count))
+    with pytest.raises(Nonsense):
+        run._hear(news, fds)
+    assert run.missing
+    for fd in fds:
+        with pytest.raises(OSError):
+            os.fstat(fd)
 
 
 def config(**concurrency):
