@@ -31,14 +31,19 @@ class Log:
         """A line about something that went wrong."""
         self._write(f"error: {text}")
 
+    def progress(self, text: str) -> None:
+        """A line for somebody who waits at a terminal; the next one takes its place."""
+        if self._out.isatty():
+            self._write(text, end="\r")
+
     def program(self, name: str, stream: Stream, text: str) -> None:
         """A line that program (name) has printed, or that is about it."""
         mark = ">>> " if stream != Stream.HOST else ""
         self._write(f"{mark}[{name}] {printable(text)}")
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, end: str = "\n") -> None:
         try:
-            self._out.write(text + "\n")
+            self._out.write(text + end)
             self._out.flush()
         except BrokenPipeError:
             self._discard()

@@ -8,7 +8,7 @@ import signal
 import pytest
 from support.client import Raw, connection, wait_until
 from support.guests import PRELUDE, compile_guest
-from support.programs import COUNT, GATE, HELLO, enter
+from support.programs import COUNT, GATE, HELLO, SLEEPY, enter
 from support.server import Server, write_config
 
 AGAIN = r"(?m)^configuration loaded again: (.*)$"
@@ -146,9 +146,19 @@ def test_a_worker_that_dies_after_a_reload_has_a_successor_that_knows_it(begin, 
     assert ask_all(server, "/one") == {b"after"}
 
 
+def test_a_boot_process_that_dies_during_a_reload_is_replaced(begin, tmp_path):
+    server = begin(hello=HELLO)
+    write_config(tmp_path, {"hello": HELLO, "sleepy": SLEEPY})
+    server.process.send_signal(signal.SIGHUP)
+    server.kill("skerry.booter")
+    assert server.get("/hello").status == 200
+    assert server.wait_for(AGAIN)[1] == "new: sleepy; as before: 1"
+    assert server.get("/sleepy").body == b"awake"
+    assert "the boot process died: killed by SIGKILL; starting another" in server.log
+
+
 def test_programs_that_left_leave_nothing_behind(begin, reload):
     server = begin(hello=HELLO, count=COUNT)
-    assert ask_all(server, "/hello") == {b"Hello World!"}
     before = files(server)
     for number in range(64, 67):
         reload(server, hello=HELLO, count=COUNT | {"max_memory": number})

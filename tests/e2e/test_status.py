@@ -1,11 +1,12 @@
 """skerry status: what is asked from outside about a server that runs."""
 
 import os
+import signal
 import socket
 
 import pytest
-from support.client import Raw, wait_until
-from support.programs import COUNT, HELLO
+from support.client import Raw, crowd, wait_until
+from support.programs import COUNT, HELLO, TROUBLE
 from support.server import Server, skerry
 
 BROKEN = {"source": "START { *(volatile int *)0; } HANDLE {}"}
@@ -82,6 +83,25 @@ def test_status_answers_while_programs_start_and_names_the_boot_process(config):
         assert found["programs"][0]["state"] == "starting"
 
 
+def counted(server):
+    """Requests, errors and refused of each program."""
+    return {
+        each["name"]: (each["requests"], each["errors"], each["refused"])
+        for each in server.status()["programs"]
+    }
+
+
+def test_status_counts_what_all_workers_do_and_those_that_have_died(serve_by_two):
+    server = serve_by_two(hello=HELLO, trouble=TROUBLE)
+    crowd(server.port, ["/hello"] * 12 + ["/trouble/crash"] * 3, 5)
+    expected = {"hello": (60, 0, 0), "trouble": (15, 15, 0)}
+    assert counted(server) == expected
+    for pid in server.workers:
+        os.kill(pid, signal.SIGKILL)
+    assert server.get("/hello").status == 200
+    assert counted(server) == expected | {"hello": (61, 0, 0)}
+
+
 def test_a_worker_that_stands_still_does_not_hold_up_status(server):
     with server.paused():
         assert server.status()["workers"][0]["pid"] == server.pid
@@ -123,3 +143,14 @@ def test_serving_goes_on_where_no_socket_can_be_made(config, tmp_path):
     with Server(config(hello=HELLO), env) as server:
         assert server.get("/hello").status == 200
         assert "error: skerry status will not work: " in server.log
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a directory away")
+def test_no_socket_is_made_in_a_directory_of_somebody_else(config, runtime):
+    directory, env = runtime
+    directory.mkdir()
+    os.chown(directory, 1234, 1234)
+    with Server(config(hello=HELLO), env) as server:
+        assert server.get("/hello").status == 200
+        assert "the directory belongs to another user" in server.log
+    assert list(directory.iterdir()) == []

@@ -7,16 +7,10 @@ from pathlib import Path
 
 import pytest
 from support.client import Raw, crowd, wait_until
-from support.programs import COUNT, GATE, HELLO, enter
+from support.programs import COUNT, GATE, HELLO, SLEEPY, enter
 from support.server import EXAMPLES, Server
 
 ENDLESS = {"source": "START { for (;;); } HANDLE {}", "max_boot_time": 3600}
-SLEEPY = {
-    "source": """
-#include <unistd.h>
-START { sleep(2); } HANDLE { reply("awake"); }
-"""
-}
 
 
 def clients(held, server, count):
@@ -35,15 +29,6 @@ def is_served(client):
         return client.answer().status == 200
     except (OSError, IndexError):
         return False
-
-
-def kill(server, module):
-    """Kills the one process that runs (module), and waits until it is gone."""
-    wait_until(lambda: len(server.all_of(module)) == 1)
-    (pid,) = server.all_of(module)
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: pid not in server.all_of(module))
-    return pid
 
 
 def test_connections_are_shared_out_among_the_workers(serve_by_two):
@@ -100,7 +85,7 @@ def test_who_waits_at_a_worker_that_dies_is_served_by_its_successor(serve):
 def test_a_worker_that_dies_again_and_again_is_started_again_and_again(serve):
     server = serve(hello=HELLO)
     for died in range(1, 5):
-        kill(server, "skerry.worker")
+        server.kill("skerry.worker")
         assert server.get("/hello").status == 200
         assert server.status()["workers"][0]["restarts"] == died
 
@@ -146,7 +131,7 @@ def opened(pid):
 def test_another_boot_process_starts_what_one_that_died_did_not(config):
     file = config(sleepy=SLEEPY)
     with Server(file, wait=False) as server:
-        kill(server, "skerry.booter")
+        server.kill("skerry.booter")
         server.listen()
         assert server.get("/sleepy").body == b"awake"
     assert "the boot process died: killed by SIGKILL; starting another" in server.log
@@ -156,7 +141,7 @@ def test_a_program_that_costs_three_boot_processes_is_given_up(config):
     with Server(config(hello=HELLO, endless=ENDLESS), wait=False) as server:
         server.wait_for("Program 'hello' is loaded")
         for _ in range(3):
-            kill(server, "skerry.booter")
+            server.kill("skerry.booter")
         server.listen()
         assert server.get("/hello").status == 200
         assert server.get("/endless").status == 503

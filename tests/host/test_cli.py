@@ -9,7 +9,7 @@ from skerry.cli import main, make_parser
 from skerry.commands import serve
 from skerry.supervise.listen import place
 
-VERBS = ("serve", "check", "run", "doctor")
+VERBS = ("serve", "status", "check", "run", "doctor")
 
 
 def test_the_version_is_that_of_the_package(capsys):
@@ -24,6 +24,8 @@ def test_the_version_is_that_of_the_package(capsys):
     [
         ((), VERBS),
         (("serve",), ("FILE", "--listen", "127.0.0.1:8080", "SIGTERM", "/NAME")),
+        (("serve",), ("--workers", "--drain", "SIGHUP", "(default: 30)")),
+        (("status",), ("--listen", "127.0.0.1:8080", "--json")),
         (("check",), ("FILE", "--json", "Exit status")),
         (("run",), ("PROGRAM", "--url", "--method", "--data", "@FILE", "Exit status")),
         (("doctor",), ("--json", "Exit status")),
@@ -46,6 +48,11 @@ def test_help_is_complete(capsys, arguments, named):
         ["serve", "a.json", "b.json"],
         ["serve", "a.json", "--listen"],
         ["serve", "a.json", "--port", "80"],
+        ["serve", "a.json", "--workers", "0"],
+        ["serve", "a.json", "--workers", "two"],
+        ["serve", "a.json", "--drain", "-1"],
+        ["serve", "a.json", "--drain", "inf"],
+        ["status", "a.json"],
         ["check"],
         ["check", "a.json", "--yaml"],
         ["run"],

@@ -23,6 +23,22 @@ def test_lines_of_the_host_and_lines_about_trouble(log):
     assert said() == "listening\nerror: no such file\n"
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_for_terminals_and_the_next_line_takes_its_place(log):
+    write, said = log
+    write.progress("started 1 of 2")
+    assert said() == ""
+    out = Terminal()
+    terminal = Log(out)
+    terminal.progress("started 1 of 2")
+    terminal.info("listening on 127.0.0.1:8080")
+    assert out.getvalue() == "started 1 of 2\rlistening on 127.0.0.1:8080\n"
+
+
 @pytest.mark.parametrize("stream", [Stream.STDOUT, Stream.STDERR, Stream.LOG])
 def test_what_a_program_prints_stands_behind_its_name(log, stream):
     write, said = log

@@ -1,19 +1,29 @@
 """Parts of the supervisor, each by itself: limits, counts, pauses, sockets."""
 
+import asyncio
 import errno
+import io
+import os
 import resource
+import signal
 import socket
+import struct
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from skerry.channel import Channel, Nonsense
 from skerry.config import Config, defaults
 from skerry.counts import Counts
 from skerry.http import Limits
+from skerry.log import Log
 from skerry.machine import CannotServe, check_device
+from skerry.messages import Begun, Booted, Counted, NotBooted, Serving, WorkerNews
 from skerry.supervise import files, listen
-from skerry.supervise.programs import Entry, file_version
-from skerry.supervise.slot import pause
+from skerry.supervise.boot import _Run
+from skerry.supervise.programs import Entry, Wanted, file_version
+from skerry.supervise.slot import Slot, pause
 from skerry.supervise.tally import Tally
 
 
@@ -33,6 +43,76 @@ def test_counts_outlive_the_worker_that_counted():
     tally.note(1, {"one": Counts(requests=4)})
     assert tally.of("one") == Counts(12, 1, 0, 0, 1)
     assert tally.of("none") == Counts()
+
+
+class Impostor:
+    """A worker that a guest has taken over: it sends (data)."""
+
+    def __init__(self, data):
+        self._other, ours = socket.socketpair()
+        self._other.sendall(data)
+        self.channel = Channel(ours, WorkerNews)
+        self.signals = []
+
+    def signal(self, number):
+        self.signals.append(number)
+        self._other.close()
+
+
+def listen_to(data):
+    """(the signals that a slot sends to a worker that sends (data), what it logs)"""
+
+    async def story():
+        child, out = Impostor(data), io.StringIO()
+        slot = Slot(1, [], Wanted(config(one=1)), Tally(), Log(out))
+        await slot._listen(child)
+        child.channel.close()
+        return child.signals, out.getvalue()
+
+    return asyncio.run(story())
+
+
+def message(news, *, fds=0):
+    body = msgspec.msgpack.encode(news)
+    return struct.pack("<II", len(body), fds) + body
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff" * 64,
+        message({"type": "Lies"}),
+        message(Counted(1, {})).replace(b"Counted", b"Serving") + b"\xff" * 8,
+        message(Serving(), fds=3),
+    ],
+)
+def test_a_worker_that_sends_nonsense_is_ended(data):
+    signals, said = listen_to(data)
+    assert signals == [signal.SIGKILL]
+    assert said.startswith("error: worker 1 sent ")
+
+
+@pytest.mark.parametrize(
+    ("news", "count"),
+    [
+        (Begun(7), 0),
+        (Begun(1), 1),
+        (NotBooted(1, "load", "no"), 1),
+        (Booted(1, b"", None, "", 0.0), 0),
+        (Booted(1, b"", 2, "", 0.0), 2),
+        (Booted(1, b"", -1, "", 0.0), 2),
+    ],
+)
+def test_what_the_boot_process_sends_is_refused_where_it_makes_no_sense(news, count):
+    (program,) = config(one=1).programs
+    run = _Run({1: (program, None)}, done=[].append)
+    fds = tuple(os.open(os.devnull, os.O_RDONLY) for _ in range(count))
+    with pytest.raises(Nonsense):
+        run._hear(news, fds)
+    assert run.missing
+    for fd in fds:
+        with pytest.raises(OSError):
+            os.fstat(fd)
 
 
 def config(**concurrency):

@@ -71,6 +71,14 @@ HANDLE { reply("%d", __sync_fetch_and_add(count, 1)); }
 """,
 }
 
+# Takes two seconds to start.
+SLEEPY = {
+    "source": """
+#include <unistd.h>
+START { sleep(2); } HANDLE { reply("awake"); }
+"""
+}
+
 
 def enter(client: Raw, server: Server, name: str = "gate") -> None:
     """Sends a request of (client) into the gate (name), and waits until it is there."""

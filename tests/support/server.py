@@ -137,6 +137,14 @@ class Server:
         (only,) = self.workers
         return only
 
+    def kill(self, module: str) -> int:
+        """Kills the one process that runs (module), and waits until it is gone."""
+        wait_until(lambda: len(self.all_of(module)) == 1)
+        (pid,) = self.all_of(module)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: pid not in self.all_of(module))
+        return pid
+
     def status(self) -> Any:
         """What skerry status --json prints."""
         done = skerry("status", "--listen", f"127.0.0.1:{self.port}", "--json")

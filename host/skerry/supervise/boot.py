@@ -1,5 +1,6 @@
 """Starting programs, by way of a boot process; another one, when it dies."""
 
+import asyncio
 import contextlib
 import os
 from collections import Counter
@@ -14,6 +15,7 @@ from skerry.machine import CannotServe
 from skerry.messages import Begun, Boot, Booted, BootNews, NotBooted, Unfit
 from skerry.supervise.programs import Edition, Entry, enter
 
+_END = 5.0  # seconds that it gets to end when all is done
 _TRIES = 3  # deaths of the boot process that one program may cost
 
 # A program to start, and the edition that its state may live on from.
@@ -49,9 +51,11 @@ class Starter:
             with contextlib.suppress(OSError, EOFError):
                 await run.talk(self.child)
             self.child.channel.close()
-            return await self.child.ended()
+            return await asyncio.wait_for(self.child.ended(), _END)
         except Nonsense as error:
             return f"it sent {error}"
+        except TimeoutError:
+            return f"it did not end within {_END:g} s"
         finally:
             self.child.close()
             self.child = None
@@ -93,8 +97,10 @@ class _Run:
     def _hear(self, news: BootNews, fds: tuple[int, ...]) -> None:
         if isinstance(news, Unfit):
             raise CannotServe(news.text)
-        if news.id not in self.missing:
-            raise Nonsense(f"news of program {news.id}")
+        if news.id not in self.missing or not _makes_sense(news, fds):
+            for fd in fds:
+                os.close(fd)
+            raise Nonsense(f"nonsense about program {news.id}")
         if isinstance(news, Begun):
             self.begun.add(news.id)
         else:
@@ -104,3 +110,10 @@ class _Run:
         self.begun.discard(news.id)
         config, _ = self.missing.pop(news.id)
         self._done(enter(config, news, fds))
+
+
+def _makes_sense(news: Begun | Booted | NotBooted, fds: tuple[int, ...]) -> bool:
+    """The boot process runs guests too, and what it sends is handed on."""
+    if not isinstance(news, Booted):
+        return not fds
+    return bool(fds) and (news.seat is None or 0 <= news.seat < len(fds))

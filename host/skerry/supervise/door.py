@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -49,11 +50,19 @@ def ask(place: str) -> bytes:
 def is_served(place: str) -> bool:
     """Whether a supervisor serves (place) already."""
     with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(_PATIENCE)
         try:
             sock.connect(str(socket_of(place)))
         except OSError:
             return False
         return True
+
+
+def _make_ours(path: Path) -> None:
+    """Makes directory (path). It may be in /tmp, where anybody can come before us."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "the directory belongs to another user")
 
 
 class Door:
@@ -70,7 +79,7 @@ class Door:
         """Takes the place of a socket that was left behind."""
         self._path = socket_of(place)
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_ours(self._path.parent)
             self._path.unlink(missing_ok=True)
             self._server = await asyncio.start_unix_server(self._answer, self._path)
         except OSError as error:

@@ -73,6 +73,8 @@ class Loader:
         def note(entry: Entry) -> None:
             started[entry.config.name] = entry
             self._tell(entry)
+            if len(started) < len(orders):
+                self._log.progress(f"started {len(started)} of {len(orders)}")
 
         try:
             await self._starter.start(orders, note)
@@ -80,7 +82,7 @@ class Loader:
             for each in editions(started):
                 each.close()
             raise
-        return started
+        return {config.name: started[config.name] for config, _ in orders}
 
     def _tell(self, entry: Entry) -> None:
         if entry.edition:

@@ -88,6 +88,7 @@ class Slot:
             for task in helpers:
                 task.cancel()
             self._forget()
+            await asyncio.gather(*helpers, return_exceptions=True)
             child.close()
 
     async def _listen(self, child: Child[WorkerNews]) -> None:
@@ -183,10 +184,10 @@ class Slot:
         self._news.clear()
 
     def close(self) -> None:
-        """Ends the worker at once."""
+        """Ends the worker at once; then run() returns."""
         self._stopping.set()
         if self.child:
-            self.child.close()
+            self.child.signal(signal.SIGKILL)
 
     def close_sockets(self) -> None:
         """From now on, when the worker has closed its own, nobody accepts."""
