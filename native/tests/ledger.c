@@ -74,8 +74,9 @@ int ledger_create(struct store *s, const char *path, int waits,
 int ledger_join(struct store *s, const struct store *of, struct skerry_error *err)
 {
     const struct layout l = ledger_layout();
-    const int fds[] = {dup(of->live_fd), dup(of->control_fd), dup(of->committed_fd),
-                       of->file < 0 ? -1 : dup(of->file)};
+    const int fds[STORE_FDS] = {dup(of->live_fd), dup(of->control_fd),
+                                dup(of->committed_fd),
+                                of->file < 0 ? -1 : dup(of->file), -1};
     return store_attach(s, fds, &l, err);
 }
 
