@@ -121,8 +121,8 @@ def test_a_clone_that_is_closed_while_its_call_waits_leaves_no_trace(books, vm):
 def test_two_holds_of_one_storage_add_up(books, vm):
     assert books.storage
     data, fds = books.storage.export()
-    copies = [os.dup(fd) for fd in fds]
-    other = native.Storage.attach(data, copies, books.shared, books.console, 5.0)
+    copies = [os.dup(fd) if fd >= 0 else -1 for fd in fds]
+    other = native.Storage.attach(data, [*copies, -1], books.shared, books.console, 5.0)
     with other, native.Vm(books.snapshot, books.console, 60, 0.0, other) as twin:
         for number in range(30):
             user = twin if number % 2 else vm
