@@ -52,7 +52,8 @@ class Program:
 
     def counts(self) -> Counts:
         """What it has done and is doing."""
-        pool = self._pool
+        pool, storage = self._pool, self.started.storage
+        kept = storage.counts() if storage else None
         return Counts(
             requests=self._answered,
             errors=self._errors,
@@ -60,6 +61,8 @@ class Program:
             clones_busy=pool.busy,
             clones_free=pool.available,
             waiting=len(self._requests),
+            storage_calls=kept.calls if kept else 0,
+            storage_undone=kept.failed if kept else 0,
         )
 
     @property

@@ -7,7 +7,7 @@ import socket
 import pytest
 from support.client import Raw, crowd, wait_until
 from support.programs import COUNT, HELLO, TROUBLE
-from support.server import Server, skerry
+from support.server import Server, skerry, write_config
 
 BROKEN = {"source": "START { *(volatile int *)0; } HANDLE {}"}
 PROGRAMS = {"hello": HELLO, "count": COUNT, "broken": BROKEN}
@@ -154,3 +154,29 @@ def test_no_socket_is_made_in_a_directory_of_somebody_else(config, runtime):
         assert server.get("/hello").status == 200
         assert "the directory belongs to another user" in server.log
     assert list(directory.iterdir()) == []
+
+
+def test_status_tells_what_storage_has_done(tmp_path):
+    source = r"""
+    #include <string.h>
+    static int count;
+    static void add(size_t n, struct virtbuffer buf[], size_t res)
+    {
+        count++;
+        if (*(const char *)buf[0].data == '!')
+            __builtin_trap();
+        storage_return(&count, sizeof count);
+    }
+    START {}
+    HANDLE {
+        int now = 0;
+        storage_call(add, strstr(url, "bad") ? "!" : "+", 1, &now, sizeof now);
+        reply("%d", now);
+    }
+    """
+    file = write_config(tmp_path, {"adder": {"source": source, "storage": True}})
+    with Server(file, workers=2) as server:
+        paths = ["/adder", "/adder/bad", "/adder"]
+        assert [server.get(path).body for path in paths] == [b"1", b"0", b"2"]
+        (program,) = server.status()["programs"]
+    assert (program["storage_calls"], program["storage_undone"]) == (3, 1)

@@ -25,6 +25,8 @@ class ProgramReport(msgspec.Struct):
     clones_busy: int
     clones_free: int
     waiting: int
+    storage_calls: int
+    storage_undone: int
 
 
 class WorkerReport(msgspec.Struct):

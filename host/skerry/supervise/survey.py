@@ -79,6 +79,8 @@ class Survey:
             clones_busy=counts.clones_busy,
             clones_free=counts.clones_free,
             waiting=counts.waiting,
+            storage_calls=counts.storage_calls,
+            storage_undone=counts.storage_undone,
         )
 
 
