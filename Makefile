@@ -38,7 +38,7 @@ check: $(VENV)/dev ## formatting, lint, types, strict C warnings, layers
 	$(VENV)/bin/ruff format --check host bench tests native
 	$(VENV)/bin/ruff check host bench tests native
 	$(VENV)/bin/mypy
-	$(VENV)/bin/clang-format --dry-run --Werror native/*/*.[ch] guest/include/*.h
+	$(VENV)/bin/clang-format --dry-run --Werror native/*/*.[ch] native/tests/stepped/*.[ch] guest/include/*.h
 	$(MAKE) --no-print-directory -C native strict
 	$(PYTHON) -m pytest -q tests/test_layers.py
 
@@ -58,7 +58,7 @@ bench: $(VENV)/dev examples ## measure, print a table, write bench/results/lates
 
 fmt: $(VENV)/dev ## format everything
 	$(VENV)/bin/ruff format host bench tests native
-	$(VENV)/bin/clang-format -i native/*/*.[ch] guest/include/*.h
+	$(VENV)/bin/clang-format -i native/*/*.[ch] native/tests/stepped/*.[ch] guest/include/*.h
 
 stats: ## the longest files
 	@git ls-files '*.py' '*.[ch]' | xargs wc -l | sort -rn | sed -n '2,12p'

@@ -183,7 +183,8 @@ def _storage_file(started: Started) -> native.StorageFile | None:
     return native.StorageFile(
         path=str(config.storage_file),
         digest=bytes.fromhex(started.state),
-        text=f"{config.name}, file {started.version[:12]}, {config.max_memory} MB",
+        text=f"{config.name}, file {started.version[:12]}, {config.max_memory} MB, "
+        f"started as {started.state[:8]}",
         waits=config.durability == "fsync",
     )
 

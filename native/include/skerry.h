@@ -140,7 +140,8 @@ int skerry_storage_sync(struct skerry_storage *storage, struct skerry_error *err
 /* Tells if an answer that knows of commit (seen) has to wait for that. */
 int skerry_storage_must_wait(const struct skerry_storage *storage, uint64_t seen);
 
-/* Of all processes, since the storage was made; (repaired): owners that died. */
+/* Of all processes, since the storage was made; (repaired): owners that died;
+ * (commits): the number of the last one, which goes on with a file. */
 struct skerry_storage_counts {
     uint64_t calls, failed, repaired, commits;
 };

@@ -94,6 +94,11 @@ int lock_join_with(struct lock *l, int fd, struct lock_seat *seat,
         lock_leave(seat);
         return ret;
     }
+    return lock_inherit(l, seat);
+}
+
+int lock_inherit(struct lock *l, const struct lock_seat *seat)
+{
     uint64_t word = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
     return seat_of(word) == seat->number + 1 && follow(l, seat, word);
 }

@@ -47,6 +47,10 @@ int lock_join(struct lock *l, int memfd, struct lock_seat *seat,
 int lock_join_with(struct lock *l, int fd, struct lock_seat *seat,
                    struct skerry_error *err);
 
+/* Who has just joined with (seat) does this for each further lock that has the same
+ * seats. 1: the place's last owner died holding it, and it is ours now; else 0. */
+int lock_inherit(struct lock *l, const struct lock_seat *seat);
+
 /* Leaves the place to others. The lock must not be held, nor waited for. */
 void lock_leave(struct lock_seat *seat);
 

@@ -91,9 +91,34 @@ static int note_sync(struct store *s, int ret)
     return ret;
 }
 
+/* One process syncs at a time: all share one open file, and the kernel tells of a
+ * failure only once. Nobody may take the next sync's word before that is noted. */
+static void begin_sync(struct store *s)
+{
+    struct lock_ticket ticket = {0};
+    while (lock_take(&s->control->syncing, &s->seat, &ticket, UINT64_MAX) < 0)
+        ;
+}
+
+static void end_sync(struct store *s)
+{
+    lock_give(&s->control->syncing, &s->seat);
+}
+
 static int is_lost(const struct store *s)
 {
     return __atomic_load_n(&s->control->lost, __ATOMIC_SEQ_CST) != 0;
+}
+
+static int begin_log(struct store *s, const struct journal_place *now,
+                     struct journal_place *next)
+{
+    begin_sync(s);
+    int ret = note_sync(s, journal_checkpoint(s->file, now, &s->record, 1, next));
+    if (ret < 0 && journal_void(s->file, now) < 0) /* it may lead to the new log */
+        __atomic_store_n(&s->control->lost, 1, __ATOMIC_SEQ_CST);
+    end_sync(s);
+    return ret;
 }
 
 /* A death in here is repaired by doing it again: place and image are the same. */
@@ -106,10 +131,8 @@ int store_checkpoint(struct store *s)
     if (ret < 0)
         return ret;
     set_phase(c, PHASE_CHECKPOINT);
-    ret = note_sync(s, journal_checkpoint(s->file, now, &s->record, 1, next));
+    ret = begin_log(s, now, next);
     if (ret < 0) {
-        if (journal_void(s->file, now) < 0) /* it may lead to the new log still */
-            __atomic_store_n(&c->lost, 1, __ATOMIC_SEQ_CST);
         set_phase(c, PHASE_IDLE);
         return ret;
     }
@@ -160,8 +183,12 @@ int store_commit(struct store *s, const struct dirty *dirty)
 static int undo(struct store *s)
 {
     struct control *c = s->control;
-    int ret =
-        s->file < 0 ? 0 : note_sync(s, journal_void(s->file, &c->places[which(c)]));
+    int ret = 0;
+    if (s->file >= 0) {
+        begin_sync(s);
+        ret = note_sync(s, journal_void(s->file, &c->places[which(c)]));
+        end_sync(s);
+    }
     if (ret == 0)
         take_back(s, images_compare_all(s));
     return ret;
@@ -218,16 +245,30 @@ static void raise_to(uint64_t *at, uint64_t value)
         ;
 }
 
-int store_sync(struct store *s)
+/* With (syncing) held: what somebody else has synced meanwhile is done. */
+static int sync_once(struct store *s, uint64_t wanted)
 {
     struct control *c = s->control;
+    if (is_lost(s))
+        return -EIO;
+    if (__atomic_load_n(&c->synced, __ATOMIC_ACQUIRE) >= wanted)
+        return 0;
     uint64_t sequence = __atomic_load_n(&c->reached, __ATOMIC_ACQUIRE);
-    int ret = s->file < 0 ? 0 : journal_sync(s->file);
+    int ret = journal_sync(s->file);
     if (ret < 0)
         __atomic_store_n(&c->lost, 1, __ATOMIC_SEQ_CST);
-    else if (is_lost(s))
-        ret = -EIO;
     else
         raise_to(&c->synced, sequence);
+    return ret;
+}
+
+int store_sync(struct store *s)
+{
+    uint64_t wanted = __atomic_load_n(&s->control->reached, __ATOMIC_ACQUIRE);
+    if (s->file < 0)
+        return 0;
+    begin_sync(s);
+    int ret = sync_once(s, wanted);
+    end_sync(s);
     return ret;
 }

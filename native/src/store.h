@@ -33,11 +33,12 @@ struct store_counts {
 struct control {
     uint32_t magic, size;
     struct lock lock;
-    uint32_t state;   /* phase | index of the place that is true << 8 */
-    uint32_t waits;   /* answers wait for journal_sync: durability fsync */
-    uint32_t lost;    /* a sync has failed: nothing more is committed */
-    uint64_t synced;  /* sequence number up to which a power loss loses nothing */
-    uint64_t reached; /* of the last commit, when the lock was last given back */
+    struct lock syncing; /* held while the file is synced */
+    uint32_t state;      /* phase | index of the place that is true << 8 */
+    uint32_t waits;      /* answers wait for journal_sync: durability fsync */
+    uint32_t lost;       /* a sync has failed: nothing more is committed */
+    uint64_t synced;     /* sequence number up to which a power loss loses nothing */
+    uint64_t reached;    /* of the last commit, when the lock was last given back */
     struct journal_place places[2];
     struct process process, committed;
     struct store_counts counts;

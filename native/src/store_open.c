@@ -40,6 +40,8 @@ static int join(struct store *s, int own, struct skerry_error *err)
     if (ret < 0)
         return ret;
     s->joined = 1;
+    if (lock_inherit(&s->control->syncing, &s->seat))
+        lock_give(&s->control->syncing, &s->seat);
     if (ret == 0)
         return 0;
     s->control->counts.repaired++;

@@ -90,6 +90,14 @@ static uint64_t generation(void)
     return store.control->places[store.control->state >> 8 & 1].generation;
 }
 
+static int leads_to_another_log(void)
+{
+    const uint32_t other = !store.control->places[store.control->state >> 8 & 1].header;
+    struct label label;
+    return label_read(store.file, other, &label) == 0 &&
+           label.generation > generation();
+}
+
 /* What the file has, once the store is closed. */
 static int64_t reopened(void)
 {
@@ -225,6 +233,24 @@ TEST(the_next_one_at_a_dead_owners_place_repairs_and_counts_him)
     CHECK_EQ(store.control->counts.repaired, 1);
     CHECK_EQ(call(&store, &dirty), 0);
     store_close(&next);
+    CHECK_EQ(reopened(), 2);
+    end();
+}
+
+TEST(a_new_log_that_a_dead_owner_began_is_given_up_when_there_is_no_room)
+{
+    struct store other;
+    begin_with_file(0);
+    CHECK_EQ(call(&store, &dirty), 0);
+    CHECK_EQ(ledger_join(&other, &store, &err), 0);
+    CHECK_EQ(take(&other), 0);
+    other.control->state |= PHASE_CHECKPOINT;
+    die(&other);
+    ledger_disk.checkpoint_error = -ENOSPC;
+    CHECK_EQ(call(&store, &dirty), 0);
+    CHECK_EQ(store.control->lost, 0);
+    CHECK_EQ(generation(), 1);
+    CHECK(!leads_to_another_log());
     CHECK_EQ(reopened(), 2);
     end();
 }

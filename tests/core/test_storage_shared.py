@@ -197,7 +197,7 @@ def test_all_kinds_of_memory_are_there_again_after_a_new_start(tmp_path, durabil
             before = digest(vm)
 
 
-def test_with_fsync_an_answer_waits_for_the_sync_of_what_it_tells(tmp_path):
+def test_with_fsync_an_answer_is_marked_until_what_it_tells_is_synced(tmp_path):
     path = tmp_path / "state"
     with started_with(path, durability="fsync") as books, clone(books) as vm:
         assert books.storage
@@ -215,7 +215,7 @@ def test_with_fsync_an_answer_waits_for_the_sync_of_what_it_tells(tmp_path):
         assert not (vm.rare and vm.unsynced)
 
 
-def test_with_process_no_answer_waits(tmp_path):
+def test_with_process_no_answer_is_marked(tmp_path):
     with started_with(tmp_path / "state") as books, clone(books) as vm:
         text(vm, "good/1=2")
         assert not (vm.rare and vm.unsynced)

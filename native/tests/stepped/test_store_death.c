@@ -366,3 +366,73 @@ TEST(a_repair_may_die_in_any_instruction)
     for (uint32_t changes = 1; changes < 4; changes++)
         check_repair(PHASE_CHECKPOINT, changes, AFTER);
 }
+
+/* --- Many that die at any time --- */
+
+static void commit_for_ever(void)
+{
+    struct store s;
+    struct dirty d = ledger_dirty(&real.store);
+    if (ledger_join(&s, &real.store, &err) < 0)
+        _exit(1);
+    for (;;) {
+        ledger_disk.is_long = store_sequence(&s) % 16 == 0;
+        take(&s);
+        ledger_commit(&s, &d);
+        store_give(&s);
+    }
+}
+
+static pid_t start_for_ever(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(real.store.seat.fd);
+        commit_for_ever();
+    }
+    return child;
+}
+
+/* Waits until there have been a few commits more, and some instructions. */
+static void wait_for_some(uint64_t *random)
+{
+    const uint64_t until = store_sequence(&real.store) + check_random(random) % 4;
+    while (store_sequence(&real.store) < until)
+        usleep(50);
+    for (uint64_t spin = check_random(random) % 16384; spin; spin--)
+        __asm__ volatile("");
+}
+
+static int64_t check_whole(void)
+{
+    CHECK_EQ(take(&real.store), 0);
+    int64_t state = ledger_state(&real.store);
+    CHECK(state >= BEFORE);
+    store_give(&real.store);
+    return state;
+}
+
+TEST(processes_that_are_killed_one_by_one_leave_whole_commits)
+{
+    uint64_t random = 7;
+    pid_t child[3];
+    begin(1);
+    for (int i = 0; i < 3; i++)
+        child[i] = start_for_ever();
+    for (int i = 0; i < 200; i++) {
+        wait_for_some(&random);
+        end_by_kill(child[i % 3]);
+        check_whole();
+        child[i % 3] = start_for_ever();
+    }
+    for (int i = 0; i < 3; i++)
+        end_by_kill(child[i]);
+    int64_t state = check_whole();
+    munmap(real.file, FILE_MOST);
+    store_close(&real.store);
+    CHECK_EQ(ledger_create(&real.store, real.path, 0, &err), 0);
+    CHECK_EQ(ledger_state(&real.store), state);
+    has_file = 0;
+    end();
+}
