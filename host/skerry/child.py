@@ -10,9 +10,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
+from skerry import cgroup
 from skerry.channel import Channel
+from skerry.jail import Jail
+from skerry.machine import open_machine
+from skerry.messages import Jailed
 
 _PR_SET_PDEATHSIG = 1
+_THREADS = 4096  # that a child may have: far more than it needs
 
 T = TypeVar("T")
 
@@ -66,6 +71,7 @@ class Child(Generic[T]):
         self._process.kill()
         self._process.wait()
         self.channel.close()
+        cgroup.remove(_group(self.pid))
 
 
 def _how(status: int) -> str:
@@ -87,3 +93,17 @@ def die_with(parent: int) -> None:
 def adopt(end: str, kind: Any) -> Channel[Any]:
     """In a child: the channel, from the argument that names it."""
     return Channel(socket.socket(fileno=int(end)), kind)
+
+
+def confine() -> Jailed:
+    """In a child that is about to run guests, before it has other threads: opens
+    /dev/kvm, goes into a control group and into the jail. CannotServe, or JailError:
+    then it must not go on."""
+    open_machine()
+    reason = cgroup.join(_group(os.getpid()), pids_max=_THREADS)
+    kill = os.environ.get("SKERRY_JAIL") == "kill"
+    return Jailed(Jail(kill=kill).enter(), reason or "")
+
+
+def _group(pid: int) -> str:
+    return f"skerry-{pid}"
