@@ -35,8 +35,7 @@ def join(
     (memory_max) bytes and (pids_max) threads; 0 is no limit. Call it before the jail:
     it takes root, or a group that was delegated.
 
-    Returns None, or why there is no such group: then the process is where it was. That
-    is the same for any (name)."""
+    Returns None, or why there is no such group: then the process is where it was."""
     limits = {"memory": memory_max, "pids": pids_max}
     limits = {controller: most for controller, most in limits.items() if most}
     found: list[Hierarchy] = []
@@ -48,8 +47,7 @@ def join(
             _move(each.base / name)
     except OSError as error:
         _leave(found, name)
-        place = str(error.filename or name).replace(f"/{name}", "", 1)
-        return f"{place}: {error.strerror}; {_ADVICE}"
+        return f"{error.filename or name}: {error.strerror}; {_ADVICE}"
     except LookupError as error:
         return str(error.args[0])
     return None

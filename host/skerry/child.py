@@ -100,9 +100,11 @@ def confine() -> Jailed:
     /dev/kvm, goes into a control group and into the jail. CannotServe, or JailError:
     then it must not go on."""
     open_machine()
-    reason = cgroup.join(_group(os.getpid()), pids_max=_THREADS)
+    group = _group(os.getpid())
+    reason = cgroup.join(group, pids_max=_THREADS) or ""
     kill = os.environ.get("SKERRY_JAIL") == "kill"
-    return Jailed(Jail(kill=kill).enter(), reason or "")
+    # Without its own name, so that the reason is the same for all and is said once.
+    return Jailed(Jail(kill=kill).enter(), reason.replace(f"/{group}", ""))
 
 
 def _group(pid: int) -> str:
