@@ -71,7 +71,7 @@ class Child(Generic[T]):
         self._process.kill()
         self._process.wait()
         self.channel.close()
-        cgroup.remove(_group(self.pid))
+        cgroup.remove(cgroup.name_of(self.pid))
 
 
 def _how(status: int) -> str:
@@ -100,12 +100,8 @@ def confine() -> Jailed:
     /dev/kvm, goes into a control group and into the jail. CannotServe, or JailError:
     then it must not go on."""
     open_machine()
-    group = _group(os.getpid())
+    group = cgroup.name_of(os.getpid())
     reason = cgroup.join(group, pids_max=_THREADS) or ""
     kill = os.environ.get("SKERRY_JAIL") == "kill"
     # Without its own name, so that the reason is the same for all and is said once.
     return Jailed(Jail(kill=kill).enter(), reason.replace(f"/{group}", ""))
-
-
-def _group(pid: int) -> str:
-    return f"skerry-{pid}"
