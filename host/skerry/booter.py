@@ -2,8 +2,9 @@
 
     python -m skerry.booter CHANNEL PARENT THREADS
 
-It runs programs' own start-up code, so it may die of one; the supervisor then starts
-another. It never serves, and holds nothing that it has sent."""
+It runs programs' own start-up code, so it is in a jail, and may die of one; the
+supervisor then starts another. It opens nothing, never serves, and holds nothing that
+it has sent."""
 
 import asyncio
 import os
@@ -11,11 +12,13 @@ import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+from skerry import jail
 from skerry.channel import Channel
-from skerry.child import adopt, die_with
-from skerry.errors import ProgramError
+from skerry.child import adopt, confine, die_with
+from skerry.errors import ProgramError, SkerryError
+from skerry.files import Files
 from skerry.log import Log
-from skerry.machine import CannotServe, check_machine
+from skerry.machine import check_machine
 from skerry.messages import Begun, Boot, Booted, NotBooted, Unfit
 from skerry.start import Parcel, Started, pack, start
 
@@ -41,12 +44,14 @@ class Booter:
 
     async def _boot(self, wanted: Boot, fds: tuple[int, ...]) -> None:
         loop = asyncio.get_running_loop()
-        old = Parcel(wanted.old, fds) if wanted.old is not None else None
+        rest = iter(fds)
+        files = Files.take(wanted.config, rest)
+        old = Parcel(wanted.old, tuple(rest)) if wanted.old is not None else None
         async with self._turn:
             await self._channel.send(Begun(wanted.id))
             try:
                 started = await loop.run_in_executor(
-                    self._threads, start, wanted.config, self._log, old
+                    self._threads, start, wanted.config, self._log, old, files
                 )
             except ProgramError as error:
                 news = NotBooted(wanted.id, error.step, error.reason)
@@ -69,8 +74,9 @@ class Booter:
 async def _main(end: str, threads: int) -> None:
     channel = adopt(end, Boot)
     try:
+        await channel.send(confine())
         check_machine()
-    except CannotServe as error:
+    except SkerryError as error:
         await channel.send(Unfit(str(error)))
         return
     await Booter(channel, threads, Log()).run()
@@ -81,6 +87,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     die_with(int(parent))
+    jail.prepare()
     asyncio.run(_main(end, int(threads)))
 
 

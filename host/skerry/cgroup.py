@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
+_PREFIX = "skerry-"
 _LEAF = "supervisor"  # where systemd puts the service's own process, if it is told to
 _ADVICE = "under systemd: Delegate=yes and DelegateSubgroup=supervisor"
 
@@ -51,6 +52,21 @@ def join(
     except LookupError as error:
         return str(error.args[0])
     return None
+
+
+def name_of(pid: int) -> str:
+    """The group of our process (pid)."""
+    return f"{_PREFIX}{pid}"
+
+
+def sweep(proc: Path = _PROC) -> None:
+    """Removes the groups of processes that have ended, where nobody could do it because
+    their supervisor was killed."""
+    with contextlib.suppress(OSError):
+        for each in _hierarchies(proc):
+            for group in each.base.glob(f"{_PREFIX}[0-9]*"):
+                if not (proc / group.name.removeprefix(_PREFIX)).exists():
+                    _remove(group)
 
 
 def remove(name: str, proc: Path = _PROC) -> None:

@@ -10,9 +10,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
+from skerry import cgroup
 from skerry.channel import Channel
+from skerry.jail import Jail
+from skerry.machine import open_machine
+from skerry.messages import Jailed
 
 _PR_SET_PDEATHSIG = 1
+_THREADS = 4096  # that a child may have: far more than it needs
 
 T = TypeVar("T")
 
@@ -66,6 +71,7 @@ class Child(Generic[T]):
         self._process.kill()
         self._process.wait()
         self.channel.close()
+        cgroup.remove(cgroup.name_of(self.pid))
 
 
 def _how(status: int) -> str:
@@ -87,3 +93,15 @@ def die_with(parent: int) -> None:
 def adopt(end: str, kind: Any) -> Channel[Any]:
     """In a child: the channel, from the argument that names it."""
     return Channel(socket.socket(fileno=int(end)), kind)
+
+
+def confine() -> Jailed:
+    """In a child that is about to run guests, before it has other threads: opens
+    /dev/kvm, goes into a control group and into the jail. CannotServe, or JailError:
+    then it must not go on."""
+    open_machine()
+    group = cgroup.name_of(os.getpid())
+    reason = cgroup.join(group, pids_max=_THREADS) or ""
+    kill = os.environ.get("SKERRY_JAIL") == "kill"
+    # Without its own name, so that the reason is the same for all and is said once.
+    return Jailed(Jail(kill=kill).enter(), reason.replace(f"/{group}", ""))

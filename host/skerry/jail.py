@@ -2,7 +2,7 @@
 
 jail.prepare()              before the event loop is made
 ...                         open /dev/kvm, sockets and files
-Jail().enter(log)           before the first request
+Jail().enter()              before the first guest
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from skerry import native
 from skerry.errors import SkerryError
-from skerry.log import Log, nowhere
+from skerry.log import nowhere
 
 # What Python imports only when it is needed; in the jail there are no files.
 _LAZY = (
@@ -69,16 +69,16 @@ class Jail:
     readable: Sequence[str] = ()
     kill: bool = False
 
-    def enter(self, log: Log) -> None:
-        """Puts this process into the jail, for good, and logs what holds. JailError:
-        end the process."""
+    def enter(self) -> str:
+        """Puts this process into the jail, for good; returns what holds. JailError: end
+        the process."""
         try:
             facts = native.enter_jail(
                 *self.user, self.max_files, self.readable, self.kill
             )
         except native.NativeError as error:
             raise _refused(error) from None
-        log.info(f"jailed: {', '.join(_layers(facts))}")
+        return ", ".join(_layers(facts))
 
 
 def _layers(facts: native.JailFacts) -> list[str]:

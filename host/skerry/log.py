@@ -20,12 +20,19 @@ class Log:
 
     def __init__(self, out: TextIO = sys.stdout) -> None:
         self._out = out
+        self._said: set[str] = set()
         if isinstance(out, TextIOWrapper):
             out.reconfigure(errors="backslashreplace")
 
     def info(self, text: str) -> None:
         """A line of the host's own."""
         self._write(text)
+
+    def once(self, text: str) -> None:
+        """The same, unless it has been said already."""
+        if text not in self._said:
+            self._said.add(text)
+            self.info(text)
 
     def problem(self, text: str) -> None:
         """A line about something that went wrong."""

@@ -27,16 +27,29 @@ def check_device(device: Path = _KVM) -> None:
         )
 
 
+def open_machine() -> None:
+    """Opens the device, for a process that may not do it later, or raises
+    CannotServe."""
+    try:
+        native.open_kvm()
+    except native.NativeError as error:
+        raise _unusable(error) from None
+
+
 def check_machine() -> None:
     """Proves that reset holds on this KVM, or raises CannotServe."""
     try:
         facts = native.probe()
     except native.NativeError as error:
-        raise CannotServe(
-            f"KVM cannot be used: {error}\nrun skerry doctor to see what to do"
-        ) from None
+        raise _unusable(error) from None
     if not facts.reset_holds:
         raise CannotServe(
             "this KVM does not put machines back reliably: a test request saw what "
             "the one before it left; skerry does not serve here"
         )
+
+
+def _unusable(error: native.NativeError) -> CannotServe:
+    return CannotServe(
+        f"KVM cannot be used: {error}\nrun skerry doctor to see what to do"
+    )

@@ -9,12 +9,24 @@ from skerry.counts import Counts
 
 
 class Boot(msgspec.Struct, tag=True):
-    """Start (config); the answers name it by (id). (old) and the descriptors are the
-    parcel of the same program as it was started before, if it was."""
+    """Start (config); the answers name it by (id). The descriptors are those of its
+    Files, then those of (old), the parcel of the same program as it was started before,
+    if it was."""
 
     id: int
     config: Program
     old: bytes | None
+
+
+# --- Processes that run guests to the supervisor ---
+
+
+class Jailed(msgspec.Struct, tag=True):
+    """This process is in its jail; (layers) says what holds. (no_group) is why it has
+    no control group of its own, or ""."""
+
+    layers: str
+    no_group: str
 
 
 # --- The boot process to the supervisor ---
@@ -50,7 +62,7 @@ class Unfit(msgspec.Struct, tag=True):
     text: str
 
 
-BootNews = Begun | Booted | NotBooted | Unfit
+BootNews = Jailed | Begun | Booted | NotBooted | Unfit
 
 
 # --- The supervisor to a worker ---
@@ -101,4 +113,4 @@ class Counted(msgspec.Struct, tag=True):
     programs: dict[str, Counts]
 
 
-WorkerNews = Serving | Draining | Counted
+WorkerNews = Jailed | Serving | Draining | Counted

@@ -179,10 +179,12 @@ class Snapshot(Owner):
 
 @dataclass(frozen=True, slots=True)
 class StorageFile:
-    """The file that keeps the state of a storage VM. (digest), 32 bytes, says what
-    program, started how, it is the state of; (text) says so to people. With (waits),
-    answers wait until a power loss loses nothing that they tell of."""
+    """The file (fd) that keeps the state of a storage VM; (path) names it in messages.
+    (digest), 32 bytes, says what program, started how, it is the state of; (text) says
+    so to people. With (waits), answers wait until a power loss loses nothing that they
+    tell of."""
 
+    fd: int
     path: str
     digest: bytes
     text: str
@@ -194,7 +196,8 @@ class StorageFile:
         text = ffi.new("char[]", self.text.encode())
         digest = ffi.new("uint8_t[32]", self.digest)
         raw = ffi.new("struct skerry_storage_file *")
-        raw.path, raw.text, raw.digest, raw.waits = path, text, digest, self.waits
+        raw.fd, raw.waits = self.fd, self.waits
+        raw.path, raw.text, raw.digest = path, text, digest
         return raw, [path, text, digest]
 
 
@@ -210,7 +213,9 @@ class StorageCounts:
 
 
 class Storage(Owner):
-    """The storage VM made from a frozen storage program."""
+    """The storage VM made from a frozen storage program. All descriptors that it is
+    made with stay the caller's. (control), for a process that may not open files, is
+    a memfd without a size, and that opened anew for this process alone."""
 
     _close = lib.skerry_storage_close
 
@@ -220,12 +225,13 @@ class Storage(Owner):
         console: Console,
         max_storage_time: float,
         file: StorageFile | None = None,
+        control: tuple[int, int] = (-1, -1),
     ) -> None:
         out, error = ffi.new("struct skerry_storage **"), _error()
         limit = int(max_storage_time * _NS)
         raw, _held = file.raw() if file else (ffi.NULL, ())
         code = lib.skerry_storage_open(
-            snapshot.raw, limit, raw, console.raw, out, error
+            snapshot.raw, limit, raw, control, console.raw, out, error
         )
         check(code, error)
         super().__init__(out[0])

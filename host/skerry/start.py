@@ -18,6 +18,7 @@ import msgspec
 from skerry import native
 from skerry.config import Program as Config
 from skerry.errors import ProgramError
+from skerry.files import Files, open_files
 from skerry.log import Log
 from skerry.native import Stream
 
@@ -105,36 +106,43 @@ class Started:
         self.close()
 
 
-def start(config: Config, log: Log, old: Parcel | None = None) -> Started:
+def start(
+    config: Config, log: Log, old: Parcel | None = None, files: Files | None = None
+) -> Started:
     """Boots (config); takes the program's own start-up time. ProgramError when it does
     not start; what it printed is logged either way.
 
     What (old), the same program as it was started before, keeps in storage and shared
     memory lives on if nothing has changed that it depends on; else both begin anew. Its
-    descriptors stay its own."""
+    descriptors stay its own, and so do those of (files), which are for a process that
+    may not open any."""
+    if files is None:
+        with open_files(config) as own:
+            return start(config, log, old, own)
     begin = time.monotonic()
     with ExitStack() as undo:
         started = undo.enter_context(Started(config))
         undo.callback(started.print_lines, log)
         try:
-            _boot_all(started, old)
+            _boot_all(started, old, files)
         except native.NativeError as error:
             raise ProgramError(config.name, error.step, error.reason) from None
         except OSError as error:
-            raise ProgramError(config.name, "read", error.strerror or "") from None
+            reason = f"{config.filename}: {error.strerror}"
+            raise ProgramError(config.name, "read", reason) from None
         undo.pop_all()
     started.print_lines(log)
     started.ready_ms = (time.monotonic() - begin) * 1000
     return started
 
 
-def _boot_all(started: Started, old: Parcel | None) -> None:
+def _boot_all(started: Started, old: Parcel | None, files: Files) -> None:
     config, held = started.config, started.held
-    elf = config.filename.read_bytes()
+    elf = files.read_program()
     started.version = hashlib.sha256(elf).hexdigest()
     started.state = _state(config, started.version)
     if old is None or not _keep_state(started, old):
-        _make_state(started, elf)
+        _make_state(started, elf, files)
     started.snapshot = held.enter_context(_boot(started, elf, "request"))
 
 
@@ -164,23 +172,26 @@ def _keep_state(started: Started, old: Parcel) -> bool:
     return True
 
 
-def _make_state(started: Started, elf: bytes) -> None:
+def _make_state(started: Started, elf: bytes, files: Files) -> None:
     config, held = started.config, started.held
     if config.shared_memory:
         started.shared = native.SharedMemory(config.shared_memory * _MB)
         held.enter_context(started.shared)
     if config.storage:
-        limit, file = config.max_storage_time, _storage_file(started)
+        limit, file = config.max_storage_time, _storage_file(started, files)
         with _boot(started, elf, "storage") as snapshot:
-            started.storage = native.Storage(snapshot, started.console, limit, file)
+            started.storage = native.Storage(
+                snapshot, started.console, limit, file, files.control
+            )
         held.enter_context(started.storage)
 
 
-def _storage_file(started: Started) -> native.StorageFile | None:
+def _storage_file(started: Started, files: Files) -> native.StorageFile | None:
     config = started.config
     if config.storage_file is None:
         return None
     return native.StorageFile(
+        fd=files.storage,
         path=str(config.storage_file),
         digest=bytes.fromhex(started.state),
         text=f"{config.name}, file {started.version[:12]}, {config.max_memory} MB, "

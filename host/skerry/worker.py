@@ -2,7 +2,7 @@
 
     python -m skerry.worker CHANNEL PARENT SOCKET...
 
-It runs guests. The supervisor replaces it when it dies, and nothing that was
+It runs guests, in a jail. The supervisor replaces it when it dies, and nothing that was
 acknowledged is lost with it: what programs keep lies in memory that others hold too."""
 
 import asyncio
@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 import uvloop
 
-from skerry import http, jail, native
+from skerry import http, jail
 from skerry.app import App
 from skerry.channel import Channel
-from skerry.child import adopt, die_with
-from skerry.jail import Jail
+from skerry.child import adopt, confine, die_with
+from skerry.errors import SkerryError
 from skerry.log import Log
 from skerry.messages import (
     Add,
@@ -75,9 +75,11 @@ class Worker:
     async def _obey(self) -> None:
         """Returns when the supervisor is gone."""
         with contextlib.suppress(EOFError, ConnectionError):
+            command, fds = await self._channel.receive()
+            await self._channel.send(confine())
             while True:
-                command, fds = await self._channel.receive()
                 await self._do(command, fds)
+                command, fds = await self._channel.receive()
 
     def _on_gone(self, obeying: asyncio.Task[None]) -> None:
         """Nobody is obeyed any more: a worker that fails has to end, to be replaced."""
@@ -101,8 +103,6 @@ class Worker:
     async def _use(self, command: Use) -> None:
         self._app.use(command.programs)
         if self._server is None:
-            native.open_kvm()
-            Jail().enter(self._log)
             self._server = await http.serve_on(self._app, self._sockets)
         await self._channel.send(Serving())
 
@@ -117,8 +117,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     die_with(int(parent))
-    jail.prepare()
-    uvloop.run(_main(end, numbers))
+    try:
+        jail.prepare()
+        uvloop.run(_main(end, numbers))
+    except SkerryError as error:
+        Log().problem(str(error))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

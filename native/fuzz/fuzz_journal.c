@@ -140,12 +140,11 @@ static int open_it(uint32_t *sum, struct journal_place *place)
 {
     const struct journal_sink sink = {sum, lines, extra};
     struct skerry_error err = {0};
-    int fd = -1;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
     *sum = 0;
-    int ret = journal_open(path, &ID, &sink, place, &fd, &err);
+    int ret = journal_open(fd, path, &ID, &sink, place, &err);
     demand(ret >= 0 || (err.code == -ret && err.text[0]));
-    if (ret >= 0)
-        close(fd);
+    close(fd);
     return ret;
 }
 

@@ -107,7 +107,8 @@ int skerry_console_take(struct skerry_console *console, char *dst, size_t size,
 
 /* The file that keeps the state of a storage VM. */
 struct skerry_storage_file {
-    const char *path;
+    int fd;                /* open for reading and writing; stays the caller's */
+    const char *path;      /* its name in messages */
     const uint8_t *digest; /* 32 bytes: what program, started how, the state is of */
     const char *text;      /* that for messages, at most 95 bytes */
     int waits; /* answers wait until a power loss loses nothing that they tell of */
@@ -115,9 +116,11 @@ struct skerry_storage_file {
 
 /* The storage VM of a program, from a frozen storage program. (call_ns) limits a call.
  * (file), or NULL, is read if it has a state, and else begun with that of the snapshot.
- * Two storage VMs of the same snapshot would share its memory: make one. */
+ * (control), which stays the caller's, is for a process that may not open files: a
+ * memfd of no size yet, and the same opened anew for this process; or both are -1. Two
+ * storage VMs of the same snapshot would share its memory: make one. */
 int skerry_storage_open(struct skerry_snapshot *snapshot, uint64_t call_ns,
-                        const struct skerry_storage_file *file,
+                        const struct skerry_storage_file *file, const int control[2],
                         struct skerry_console *console, struct skerry_storage **out,
                         struct skerry_error *err);
 void skerry_storage_close(struct skerry_storage *storage);

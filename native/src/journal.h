@@ -21,14 +21,15 @@
 #include "record.h"
 #include "replay.h"
 
-/* Opens or makes the file (path), which no other host may then open until the last
- * process that has (fd) is gone, and reads it. 1: (sink) has the state; 0: there is
- * none yet, write it with journal_checkpoint; or -errno with the reason: EBUSY another
- * host has it; EINVAL it is not a storage file, or of another format; ESTALE the state
- * of another program; EIO damaged. A file that is refused is as it was. When it fails,
- * (sink) may have heard a part. */
-int journal_open(const char *path, const struct journal_id *id,
-                 const struct journal_sink *sink, struct journal_place *place, int *fd,
+/* Takes the file (fd), open for reading and writing, which stays the caller's; (path)
+ * names it in messages. No other host may then use it until the last process that has
+ * this description of it is gone. Reads it. 1: (sink) has the state; 0: there is none
+ * yet, write it with journal_checkpoint; or -errno with the reason: EBUSY another host
+ * has it; EINVAL it is not a storage file, or of another format; ESTALE the state of
+ * another program; EIO damaged. A file that is refused is as it was. When it fails,
+ * (sink) may have heard a part. Who has made the file syncs its directory before. */
+int journal_open(int fd, const char *path, const struct journal_id *id,
+                 const struct journal_sink *sink, struct journal_place *place,
                  struct skerry_error *err);
 
 /* Writes a DELTA behind (place); (next) is the place behind it. 0; or -errno, and

@@ -2,10 +2,8 @@
  * is. Nothing is written before it is clear that the file is ours and good. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "disk.h"
 #include "journal.h"
@@ -50,13 +48,10 @@ static int lock(const struct opening *o)
                   "is used by another skerry: stop it, or choose another file");
 }
 
-static int open_file(struct opening *o)
+static int look_at_file(struct opening *o)
 {
     struct stat st;
-    /* Without O_NONBLOCK a pipe would wait for its other end. */
-    const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-    o->fd = open(o->path, flags, 0600);
-    if (o->fd < 0 || fstat(o->fd, &st) < 0)
+    if (fstat(o->fd, &st) < 0)
         return fail(o, errno);
     if (!S_ISREG(st.st_mode))
         return refuse(o, EINVAL, "is no regular file: choose another");
@@ -73,21 +68,6 @@ static int open_file(struct opening *o)
 
 /* --- A new file --- */
 
-static int sync_directory(const char *path)
-{
-    char *whole = realpath(path, NULL);
-    if (!whole)
-        return -errno;
-    *(strrchr(whole, '/') + 1) = 0;
-    int fd = open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* EINVAL: a file system that has no way to. */
-    int ret = fd < 0 || (fsync(fd) < 0 && errno != EINVAL) ? -errno : 0;
-    if (fd >= 0)
-        close(fd);
-    free(whole);
-    return ret;
-}
-
 /* Says that the file is ours before its first log is there, or a host that dies in
  * between would leave one that nobody takes. */
 static int make_new(struct opening *o)
@@ -102,8 +82,6 @@ static int make_new(struct opening *o)
         ret = label_write(o->fd, 0, &label);
     if (ret == 0)
         ret = disk_sync(o->fd);
-    if (ret == 0)
-        ret = sync_directory(o->path);
     o->place = (struct journal_place){.start = LABELS_END, .end = LABELS_END};
     return ret < 0 ? fail(o, -ret) : 0;
 }
@@ -218,7 +196,7 @@ static int read_state(struct opening *o)
 
 static int take_file(struct opening *o)
 {
-    int ret = open_file(o);
+    int ret = look_at_file(o);
     if (ret < 0)
         return ret;
     for (uint32_t i = 0; i < 2; i++)
@@ -228,18 +206,13 @@ static int take_file(struct opening *o)
     return is_any(o, LABEL_GOOD) ? read_state(o) : refuse_unlabelled(o);
 }
 
-int journal_open(const char *path, const struct journal_id *id,
-                 const struct journal_sink *sink, struct journal_place *place, int *fd,
+int journal_open(int fd, const char *path, const struct journal_id *id,
+                 const struct journal_sink *sink, struct journal_place *place,
                  struct skerry_error *err)
 {
-    struct opening o = {.path = path, .id = id, .sink = sink, .err = err, .fd = -1};
+    struct opening o = {.path = path, .id = id, .sink = sink, .err = err, .fd = fd};
     int ret = take_file(&o);
-    if (ret < 0) {
-        if (o.fd >= 0)
-            close(o.fd);
-        return ret;
-    }
-    *place = o.place;
-    *fd = o.fd;
+    if (ret >= 0)
+        *place = o.place;
     return ret;
 }

@@ -42,32 +42,59 @@ static int complete(struct skerry_storage *s, int ret, struct skerry_storage **o
     return 0;
 }
 
-static void describe(const struct skerry_storage_file *file, struct store_file *to)
+static int copy_fd(int fd)
 {
-    *to = (struct store_file){.path = file->path, .waits = file->waits};
+    return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static void close_all(const int *fds, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
+/* Copies (count) descriptors; -1 stays that. 0, or -errno and there are none. */
+static int copy_all(const int *fds, int *copies, int count, struct skerry_error *err)
+{
+    for (int i = 0; i < count; i++) {
+        copies[i] = copy_fd(fds[i]);
+        if (fds[i] >= 0 && copies[i] < 0) {
+            int ret = skerry_fail(err, "storage");
+            close_all(copies, i);
+            return ret;
+        }
+    }
+    return 0;
+}
+
+static void describe(const struct skerry_storage_file *file, int fd,
+                     struct store_file *to)
+{
+    *to = (struct store_file){.fd = fd, .path = file->path, .waits = file->waits};
     memcpy(to->id.digest, file->digest, sizeof(to->id.digest));
     snprintf(to->id.text, sizeof(to->id.text), "%s", file->text);
 }
 
 int skerry_storage_open(struct skerry_snapshot *snapshot, uint64_t call_ns,
-                        const struct skerry_storage_file *file,
+                        const struct skerry_storage_file *file, const int control[2],
                         struct skerry_console *console, struct skerry_storage **out,
                         struct skerry_error *err)
 {
+    const int theirs[] = {snapshot->fd, control[0], control[1], file ? file->fd : -1};
     struct store_file where;
+    int fds[4];
     struct skerry_storage *s = make(snapshot, call_ns, console);
-    int live = fcntl(snapshot->fd, F_DUPFD_CLOEXEC, 0);
-    if (file)
-        describe(file, &where);
-    if (!s || live < 0) {
-        int ret = skerry_fail(err, "storage");
-        if (live >= 0)
-            close(live);
+    int ret = s ? copy_all(theirs, fds, 4, err) : skerry_fail(err, "storage");
+    if (ret < 0) {
         skerry_storage_close(s);
         return ret;
     }
-    int ret = store_create(&s->store, live, &snapshot->layout, &snapshot->process,
-                           file ? &where : NULL, err);
+    if (file)
+        describe(file, fds[3], &where);
+    ret =
+        store_create(&s->store, (struct store_fds){fds[0], fds[1], fds[2]},
+                     &snapshot->layout, &snapshot->process, file ? &where : NULL, err);
     return complete(s, ret, out);
 }
 
@@ -89,13 +116,6 @@ void skerry_storage_export(const struct skerry_storage *s, void *dst, int fds[4]
     fds[1] = s->store.control_fd;
     fds[2] = s->store.committed_fd;
     fds[3] = s->store.file;
-}
-
-static void close_all(const int *fds, int count)
-{
-    for (int i = 0; i < count; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
 }
 
 int skerry_storage_import(const void *src, size_t size, const int fds[5],

@@ -60,15 +60,23 @@ struct store {
 
 /* Where the state is kept, and what it is of. */
 struct store_file {
+    int fd; /* open for reading and writing */
     const char *path;
     struct journal_id id;
     int waits; /* durability fsync */
 };
 
-/* Makes a store of the memory in (live_fd), which it takes over, as it is now, with
- * (process); or as (file) has it, unless that is NULL or new. store_close undoes it,
- * also half made. 0 or -errno. */
-int store_create(struct store *s, int live_fd, const struct layout *layout,
+/* Descriptors from which a store is made: its memory; memory for control, without a
+ * size yet, and the same opened anew (see lock_join_with), or both -1: then it makes
+ * them. */
+struct store_fds {
+    int live, control, own;
+};
+
+/* Makes a store of the memory in fds.live, as it is now, with (process); or as (file)
+ * has it, unless that is NULL or new. Takes (fds) and the file's descriptor over,
+ * whatever comes back. store_close undoes it, also half made. 0 or -errno. */
+int store_create(struct store *s, struct store_fds fds, const struct layout *layout,
                  const struct process *process, const struct store_file *file,
                  struct skerry_error *err);
 

@@ -57,32 +57,42 @@ static void close_fd(int fd)
         close(fd);
 }
 
-static void begin(struct store *s, int live_fd, const struct layout *layout)
+static void begin(struct store *s, int live, int control, int committed, int file,
+                  const struct layout *layout)
 {
     *s = (struct store){.layout = *layout,
                         .size = layout->slot_size,
-                        .control_fd = -1,
-                        .live_fd = live_fd,
-                        .committed_fd = -1,
-                        .file = -1};
+                        .control_fd = control,
+                        .live_fd = live,
+                        .committed_fd = committed,
+                        .file = file};
+}
+
+static int make_control(struct store *s, struct skerry_error *err)
+{
+    if (s->control_fd < 0)
+        s->control_fd = memory_create("skerry-storage", control_size(), err);
+    else if (ftruncate(s->control_fd, (off_t)control_size()) < 0)
+        return skerry_fail(err, "storage control");
+    return s->control_fd < 0 ? s->control_fd : 0;
 }
 
 static int make_shared(struct store *s, const struct process *process,
                        struct skerry_error *err)
 {
-    s->control_fd = memory_create("skerry-storage", control_size(), err);
-    if (s->control_fd < 0)
-        return s->control_fd;
+    int ret = make_control(s, err);
+    if (ret < 0)
+        return ret;
     s->committed_fd = memory_create("skerry-committed", s->size, err);
     if (s->committed_fd < 0)
         return s->committed_fd;
-    int ret = map_all(s, err);
+    ret = map_all(s, err);
     if (ret < 0)
         return ret;
     s->control->magic = CONTROL_MAGIC;
     s->control->size = sizeof(*s->control);
     s->control->process = s->control->committed = *process;
-    return join(s, -1, err);
+    return 0;
 }
 
 /* Lines of the file's state go to the committed image, which is all zero. */
@@ -130,11 +140,9 @@ static int open_file(struct store *s, const struct store_file *file,
 {
     struct control *c = s->control;
     const struct journal_sink sink = {s, take_lines, take_extra};
-    int ret = journal_open(file->path, &file->id, &sink, &c->places[0], &s->file, err);
-    if (ret < 0) {
-        s->file = -1;
+    int ret = journal_open(s->file, file->path, &file->id, &sink, &c->places[0], err);
+    if (ret < 0)
         return ret;
-    }
     c->waits = (uint32_t)file->waits;
     if (ret == 0)
         return begin_file(s, err);
@@ -142,12 +150,17 @@ static int open_file(struct store *s, const struct store_file *file,
     return 0;
 }
 
-int store_create(struct store *s, int live_fd, const struct layout *layout,
+int store_create(struct store *s, struct store_fds fds, const struct layout *layout,
                  const struct process *process, const struct store_file *file,
                  struct skerry_error *err)
 {
-    begin(s, live_fd, layout);
+    begin(s, fds.live, fds.control, -1, file ? file->fd : -1, layout);
     int ret = make_shared(s, process, err);
+    if (ret < 0) {
+        close_fd(fds.own);
+        return ret;
+    }
+    ret = join(s, fds.own, err);
     if (ret < 0)
         return ret;
     ret = file ? open_file(s, file, err) : begin_file(s, err);
@@ -158,10 +171,7 @@ int store_create(struct store *s, int live_fd, const struct layout *layout,
 int store_attach(struct store *s, const int fds[STORE_FDS], const struct layout *layout,
                  struct skerry_error *err)
 {
-    begin(s, fds[0], layout);
-    s->control_fd = fds[1];
-    s->committed_fd = fds[2];
-    s->file = fds[3];
+    begin(s, fds[0], fds[1], fds[2], fds[3], layout);
     int ret = map_all(s, err);
     if (ret == 0 &&
         (s->control->magic != CONTROL_MAGIC || s->control->size != sizeof(*s->control)))

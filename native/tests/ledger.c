@@ -66,9 +66,10 @@ int ledger_create(struct store *s, const char *path, int waits,
 {
     const struct layout l = ledger_layout();
     const struct process process = {0};
-    const struct store_file file = {path, {{1, 2, 3}, "ledger, 8 MB"}, waits};
-    int live = memory_create("ledger", l.slot_size, err);
-    return store_create(s, live, &l, &process, path ? &file : NULL, err);
+    const int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+    const struct store_file file = {fd, path, {{1, 2, 3}, "ledger, 8 MB"}, waits};
+    const struct store_fds fds = {memory_create("ledger", l.slot_size, err), -1, -1};
+    return store_create(s, fds, &l, &process, path ? &file : NULL, err);
 }
 
 int ledger_join(struct store *s, const struct store *of, struct skerry_error *err)

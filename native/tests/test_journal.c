@@ -197,7 +197,14 @@ static int open_as(const char *name, const struct journal_id *id)
 {
     const struct journal_sink sink = {&got, take_lines, take_extra};
     state_after(&got, 0);
-    return journal_open(name, id, &sink, &place, &fd, &err);
+    fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(fd >= 0);
+    int ret = journal_open(fd, name, id, &sink, &place, &err);
+    if (ret < 0) {
+        close(fd);
+        fd = -1;
+    }
+    return ret;
 }
 
 static int open_path(void)
@@ -689,9 +696,9 @@ static int open_other(void)
 {
     struct journal_place other;
     const struct journal_sink sink = {&got, take_lines, take_extra};
-    int other_fd = -1, ret = journal_open(path, &ID, &sink, &other, &other_fd, &err);
-    if (other_fd >= 0)
-        close(other_fd);
+    int other_fd = open(path, O_RDWR | O_CLOEXEC);
+    int ret = journal_open(other_fd, path, &ID, &sink, &other, &err);
+    close(other_fd);
     return ret;
 }
 
@@ -756,7 +763,7 @@ TEST(a_file_of_another_format_or_none_is_refused_and_left_as_it_is)
     end();
 }
 
-TEST(a_storage_file_is_a_regular_file_that_may_be_written)
+TEST(a_storage_file_is_a_regular_file)
 {
     char link[96];
     begin_with(1);
@@ -770,16 +777,7 @@ TEST(a_storage_file_is_a_regular_file_that_may_be_written)
     CHECK_EQ(mkfifo(link, 0600), 0);
     CHECK_EQ(open_as(link, &ID), -EINVAL);
     unlink(link);
-    CHECK_EQ(open_as(directory, &ID), -EISDIR);
     CHECK_EQ(open_as("/dev/null", &ID), -EINVAL);
-    CHECK_EQ(open_as("/nowhere/storage", &ID), -ENOENT);
-    CHECK(strstr(err.text, "/nowhere/storage"));
-    chmod(path, 0400);
-    const uid_t user = geteuid();
-    if (user == 0)
-        CHECK_EQ(seteuid(65534), 0); /* root may write to anything */
-    int ret = open_path();
-    CHECK_EQ(seteuid(user), 0);
-    CHECK_EQ(ret, -EACCES);
+    CHECK(strstr(err.text, "/dev/null"));
     end();
 }

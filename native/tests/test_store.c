@@ -362,10 +362,10 @@ static int create_as(const struct journal_id *id)
 {
     const struct layout l = ledger_layout();
     const struct process process = {0};
-    struct store_file file = {path, *id, 0};
+    struct store_file file = {open(path, O_RDWR | O_CLOEXEC), path, *id, 0};
     struct store other;
-    int live = memory_create("other", l.slot_size, &err);
-    int ret = store_create(&other, live, &l, &process, &file, &err);
+    struct store_fds fds = {memory_create("other", l.slot_size, &err), -1, -1};
+    int ret = store_create(&other, fds, &l, &process, &file, &err);
     store_close(&other);
     return ret;
 }

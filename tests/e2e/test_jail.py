@@ -1,12 +1,21 @@
 """A server in its jail, under every kind of load. A system call that is not on the list
-ends it: so what it uses is on the list."""
+ends it (support/server.py): so what it uses is on the list."""
 
+import os
+import re
+import signal
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.client import Raw, crowd, wait_until
+from support.nobody import NOBODY, as_nobody
+from support.processes import status
 from support.programs import HELLO, TROUBLE
-from support.server import EXAMPLES, JAILED, Server, write_config
+from support.server import EXAMPLES, Server, write_config
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="root opens what others cannot")
 
 # Bodies both ways, storage, much memory, sleep, random numbers, lines of all kinds.
 BUSY = r"""
@@ -53,7 +62,7 @@ PROGRAMS = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     file = write_config(tmp_path_factory.mktemp("programs"), PROGRAMS)
-    with Server(file, command=JAILED) as made:
+    with Server(file) as made:
         yield made
         assert made.stop() == 0
         assert "Traceback" not in made.log
@@ -92,14 +101,123 @@ def test_rude_clients_are_endured(server) -> None:
 
 def test_a_log_that_nobody_reads_ends_nothing(tmp_path) -> None:
     file = write_config(tmp_path, {"busy": PROGRAMS["busy"]})
-    with Server(file, deaf=True, command=JAILED) as server:
+    with Server(file, deaf=True) as server:
         for _ in range(3):
             assert server.get("/busy").status == 200
         assert server.stop() == 0
 
 
 def test_the_examples_are_served(server) -> None:
-    with Server(EXAMPLES, command=JAILED) as examples:
+    with Server(EXAMPLES) as examples:
         for path in ("/hello", "/counter", "/scounter", "/echo", "/greet?name=Ada"):
             assert examples.get(path).status == 200
         assert examples.stop() == 0
+
+
+# --- Who they are ---
+
+# Starts as storage, and then never as what serves requests.
+STUCK = r"""
+#include <stdlib.h>
+#include <string.h>
+START { while (strcmp(getenv("KVM_TYPE"), "request") == 0) ; }
+HANDLE {}
+"""
+COUNTER = r"""
+static int count;
+static void increment(size_t n, struct virtbuffer buf[n], size_t res)
+{
+    count++;
+    storage_return(&count, sizeof count);
+}
+START { STORAGE_ALLOW(increment); }
+HANDLE {
+    int now;
+    storage_call(increment, 0, 0, &now, sizeof now);
+    reply("%d", now);
+}
+"""
+
+
+def assert_jailed(pid: int) -> None:
+    has = status(pid)
+    user = NOBODY if os.geteuid() == 0 else os.geteuid()
+    assert has["Uid"].split() == [str(user)] * 4
+    assert int(has["CapEff"], 16) == int(has["CapPrm"], 16) == 0
+    assert (has["NoNewPrivs"], has["Seccomp"]) == ("1", "2")
+
+
+def test_start_up_code_runs_in_a_jail_as_requests_do(serve, tmp_path) -> None:
+    """Once the file has the state of its storage, a guest has run in the boot
+    process."""
+    file = tmp_path / "state"
+    keys = {"storage": True, "storage_file": str(file), "max_boot_time": 60}
+    server = serve(hello=HELLO)
+    assert_jailed(server.pid)
+    write_config(tmp_path, {"hello": HELLO, "stuck": keys | {"source": STUCK}})
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: file.exists() and file.stat().st_size > 0)
+    (booter,) = server.all_of("skerry.booter")
+    assert_jailed(booter)
+
+
+def test_all_threads_are_in_all_of_the_jail_and_that_is_said_once(serve_by_two) -> None:
+    server = serve_by_two(hello=HELLO, keeper={"source": COUNTER, "storage": True})
+    server.get("/keeper")
+    (line,) = re.findall("^programs run in a jail: (.*)$", server.log, re.M)
+    assert re.search(r"(Landlock \d+|no Landlock .*), seccomp$", line)
+    assert "threads" not in line
+
+
+@AS_ROOT
+def test_a_storage_file_is_opened_by_who_may_for_those_who_may_not(tmp_path) -> None:
+    """The directory is root's, and nobody else can enter it."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    keys = {"source": COUNTER, "storage": True, "storage_file": str(closed / "state")}
+    file = write_config(tmp_path, {"keeper": keys})
+    for count in (b"1", b"2"):
+        with Server(file) as server:
+            assert server.get("/keeper").body == count
+    assert stat.filemode((closed / "state").stat().st_mode) == "-rw-------"
+    assert (closed / "state").stat().st_uid == 0
+
+
+def test_a_storage_file_that_cannot_be_opened_is_said_and_fails_alone(serve) -> None:
+    file = Path("/proc/self/storage")  # where nobody can make a file
+    keys = {"source": COUNTER, "storage": True, "storage_file": str(file)}
+    server = serve(hello=HELLO, keeper=keys)
+    assert server.get("/hello").status == 200
+    assert server.get("/keeper").status == 503
+    server.wait_for(f"error: program 'keeper': storage file: {file}: No such file")
+
+
+def test_a_stopped_worker_does_not_outlive_its_supervisor(serve) -> None:
+    """It becomes another user, which makes the kernel forget whom it is to die with."""
+    server = serve(hello=HELLO)
+    worker = server.pid
+    os.kill(worker, signal.SIGSTOP)
+    server.process.kill()
+    server.wait()
+    wait_until(lambda: has_ended(worker))
+
+
+def test_any_user_may_serve_who_may_open_the_device(tmp_path) -> None:
+    """With a program that keeps what it stores in a file of that user's."""
+    keys = {"source": COUNTER, "storage": True, "storage_file": str(tmp_path / "state")}
+    file = write_config(tmp_path, {"hello": HELLO, "keeper": keys})
+    under = [] if os.geteuid() else as_nobody(tmp_path)
+    with Server(file, under=under) as server:
+        user = os.geteuid() or NOBODY
+        assert status(server.process.pid)["Uid"].split() == [str(user)] * 4
+        assert_jailed(server.pid)
+        assert server.get("/hello").status == 200
+        assert server.get("/keeper").body == b"1"
+
+
+def has_ended(pid: int) -> bool:
+    """Also when whoever has inherited it does not wait for it."""
+    try:
+        return status(pid)["State"].startswith("Z")
+    except OSError:
+        return True

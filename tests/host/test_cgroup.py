@@ -142,3 +142,14 @@ def test_a_group_that_cannot_be_made_is_told_and_left(unified) -> None:
     )
     moved = (service / "supervisor" / "cgroup.procs").read_text()
     assert moved == str(os.getpid())
+
+
+def test_groups_that_a_killed_supervisor_left_are_swept_away(unified) -> None:
+    proc, service = unified("/skerry.service/supervisor", "memory pids\n")
+    (proc / "17").mkdir()
+    for name in ("skerry-17", "skerry-18", "other-18"):
+        (service / name).mkdir()
+    cgroup.sweep(proc)
+    assert not (service / "skerry-18").exists()
+    assert (service / "skerry-17").exists()
+    assert (service / "other-18").exists()

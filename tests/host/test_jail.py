@@ -6,11 +6,11 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from support.guests import PRELUDE, compile_guest
 from support.jail import jailed, waiting
+from support.processes import status
 
 NOBODY = 65534
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="root becomes somebody else")
@@ -159,11 +159,6 @@ assert call(257, -100, b"/etc/passwd", 0) == -errno.EACCES
 # --- Who it is ---
 
 
-def status(pid: int) -> dict[str, str]:
-    text = Path(f"/proc/{pid}/status").read_text()
-    return dict(re.findall(r"^(\w+):[ \t]*(.*)$", text, re.MULTILINE))
-
-
 def test_no_privilege_is_left() -> None:
     with waiting() as process:
         has = status(process.pid)
@@ -250,25 +245,38 @@ HANDLE {
 """
 
 
-def test_a_program_starts_and_serves_in_the_jail() -> None:
-    """With storage, on threads made in the jail; a refused call would end it."""
+def test_a_program_starts_and_serves_in_the_jail(tmp_path) -> None:
+    """With storage in a file, on threads made in the jail, from what was opened before;
+    a refused call would end it."""
     elf = compile_guest(PRELUDE + COUNTER)
     before = f"""
+import dataclasses, pathlib
 from concurrent.futures import ThreadPoolExecutor
-from support.guests import Guest
-elf = open({str(elf)!r}, "rb").read()
-native.probe()
+from skerry.config import defaults
+from skerry.files import open_files
+from skerry.message import Request
+from skerry.program import Program
+from skerry.start import start
+file = pathlib.Path({str(tmp_path / "state")!r})
+config = dataclasses.replace(
+    defaults("counter", pathlib.Path({str(elf)!r})), storage=True, storage_file=file
+)
+opened = open_files(config)
+files = opened.__enter__()
+native.open_kvm()
 """
     inside = """
-with Guest(elf, storage=True) as guest, ThreadPoolExecutor(2) as threads:
-    said = list(threads.map(lambda _: guest.text("/"), [0]))
-    other = guest.clone()
-    other.close()
-    print(said + [guest.text("/")])
+assert native.probe().reset_holds
+log = Log()
+request = Request(b"GET", b"/", b"localhost", b"", b"", b"")
+with ThreadPoolExecutor(2) as threads:
+    program = Program(threads.submit(start, config, log, None, files).result(), log)
+    print([program.answer_now(request)[0].body for _ in range(2)])
+    program.close()
 """
     ended = jailed(inside, before, "kill=True")
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.splitlines()[-1] == "['1', '2']"
+    assert ended.stdout.splitlines()[-1] == "[b'1', b'2']"
 
 
 def test_storage_files_and_descriptors_can_be_used(tmp_path) -> None:

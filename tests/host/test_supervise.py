@@ -19,7 +19,15 @@ from skerry.counts import Counts
 from skerry.http import Limits
 from skerry.log import Log
 from skerry.machine import CannotServe, check_device
-from skerry.messages import Begun, Booted, Counted, NotBooted, Serving, WorkerNews
+from skerry.messages import (
+    Begun,
+    Booted,
+    Counted,
+    Jailed,
+    NotBooted,
+    Serving,
+    WorkerNews,
+)
 from skerry.supervise import files, listen
 from skerry.supervise.boot import _Run
 from skerry.supervise.programs import Entry, Wanted, file_version
@@ -84,12 +92,14 @@ def message(news, *, fds=0):
         message({"type": "Lies"}),
         message(Counted(1, {})).replace(b"Counted", b"Serving") + b"\xff" * 8,
         message(Serving(), fds=3),
+        message(Jailed("layers", "")) + message(Jailed("forged", "")),
     ],
 )
 def test_a_worker_that_sends_nonsense_is_ended(data):
     signals, said = listen_to(data)
     assert signals == [signal.SIGKILL]
-    assert said.startswith("error: worker 1 sent ")
+    assert "error: worker 1 sent " in said
+    assert "forged" not in said
 
 
 @pytest.mark.parametrize(
@@ -101,11 +111,12 @@ def test_a_worker_that_sends_nonsense_is_ended(data):
         (Booted(1, b"", None, "", 0.0), 0),
         (Booted(1, b"", 2, "", 0.0), 2),
         (Booted(1, b"", -1, "", 0.0), 2),
+        (Jailed("layers", ""), 1),
     ],
 )
 def test_what_the_boot_process_sends_is_refused_where_it_makes_no_sense(news, count):
     (program,) = config(one=1).programs
-    run = _Run({1: (program, None)}, done=[].append)
+    run = _Run({1: (program, None)}, [].append, Log(io.StringIO()))
     fds = tuple(os.open(os.devnull, os.O_RDONLY) for _ in range(count))
     with pytest.raises(Nonsense):
         run._hear(news, fds)
@@ -113,6 +124,17 @@ def test_what_the_boot_process_sends_is_refused_where_it_makes_no_sense(news, co
     for fd in fds:
         with pytest.raises(OSError):
             os.fstat(fd)
+
+
+def test_what_holds_in_the_boot_process_is_heard_before_its_first_guest_only():
+    out = io.StringIO()
+    run = _Run({}, [].append, Log(out))
+    run._hear(Jailed("all layers", "no group"), ())
+    with pytest.raises(Nonsense):
+        run._hear(Jailed("forged", ""), ())
+    assert "all layers" in out.getvalue()
+    assert "no group" in out.getvalue()
+    assert "forged" not in out.getvalue()
 
 
 def config(**concurrency):

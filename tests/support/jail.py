@@ -27,7 +27,7 @@ def wait():
 
 jail.prepare()
 """
-ENTER = "jail.Jail({options}).enter(Log())\n"
+ENTER = "print('jailed:', jail.Jail({options}).enter())\n"
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
 
 

@@ -1,6 +1,7 @@
 """What processes take of the machine, and how much they may: by /proc and prlimit."""
 
 import os
+import re
 import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
@@ -18,6 +19,12 @@ def with_descendants(pid: int) -> list[int]:
                 children = Path(f"/proc/{each}/task/{thread}/children").read_text()
                 found += map(int, children.split())
     return found
+
+
+def status(pid: int) -> dict[str, str]:
+    """The lines of /proc/PID/status."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return dict(re.findall(r"^(\w+):[ \t]*(.*)$", text, re.MULTILINE))
 
 
 def status_kb(pid: int, key: str) -> int:

@@ -21,8 +21,9 @@ SKERRY = str(Path(sys.executable).with_name("skerry"))
 EXAMPLES = ROOT / "guest" / "examples" / "examples.json"
 LISTENING = re.compile(r"^listening on 127\.0\.0\.1:(\d+)$", re.M)
 BUFFERED = {"PYTHONUNBUFFERED": ""}  # as users have it
+# A system call that the jail refuses ends the process: so none is missing on its list.
+JAIL = {"SKERRY_JAIL": "kill"}
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "KILL")
-JAILED = (sys.executable, str(Path(__file__).with_name("jailed_server.py")))
 
 
 def write_config(directory: Path, programs: Mapping[str, Mapping[str, Any]]) -> Path:
@@ -68,7 +69,7 @@ class Server:
     (deaf), the pipe that it logs to is closed once it listens. There is one worker
     unless (workers) says more; (process) is the supervisor. (options) go to the command
     as they are. With (wait) False it is ready when it is started; see listen().
-    (command) stands for skerry, (under) is a command that runs it.
+    (under) is a command that runs it.
     """
 
     def __init__(
@@ -79,7 +80,6 @@ class Server:
         workers: int = 1,
         options: Sequence[str] = (),
         wait: bool = True,
-        command: Sequence[str] = (SKERRY,),
         under: Sequence[str] = (),
     ) -> None:
         self.file = file
@@ -92,7 +92,7 @@ class Server:
                 *(
                     *ENDS_WITH_US,
                     *under,
-                    *command,
+                    SKERRY,
                     "serve",
                     file,
                     "--listen",
@@ -106,7 +106,7 @@ class Server:
             text=True,
             encoding="utf-8",
             errors="replace",
-            env=dict(env or os.environ) | BUFFERED,
+            env=dict(env or os.environ) | BUFFERED | JAIL,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skerry.config import Config, Program
+from skerry.files import open_anew
 from skerry.messages import Add, Booted, NotBooted, Use
 
 
@@ -32,13 +33,12 @@ class Edition:
 
     @contextmanager
     def for_one_more(self) -> Iterator[tuple[int, ...]]:
-        """The descriptors for one more worker. It may not open files: what it needs as
+        """The descriptors for one more process. It may not open files: what it needs as
         a file description of its own (see start.Parcel) is opened for it."""
         if self.seat is None:
             yield self.fds
             return
-        path = f"/proc/self/fd/{self.fds[self.seat]}"
-        own = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        own = open_anew(self.fds[self.seat])
         try:
             yield (*self.fds, own)
         finally:

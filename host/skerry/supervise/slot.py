@@ -9,7 +9,16 @@ import time
 from skerry.channel import Nonsense
 from skerry.child import Child
 from skerry.log import Log
-from skerry.messages import Ask, Counted, Drain, Draining, Serving, WorkerNews
+from skerry.messages import (
+    Ask,
+    Counted,
+    Drain,
+    Draining,
+    Jailed,
+    Serving,
+    WorkerNews,
+)
+from skerry.supervise.jailed import tell
 from skerry.supervise.listen import Sockets
 from skerry.supervise.programs import Wanted, editions, use
 from skerry.supervise.tally import Tally
@@ -50,6 +59,7 @@ class Slot:
         self._tally = tally
         self._log = log
         self._sent: set[int] = set()
+        self._is_jailed = False
         self._updating = asyncio.Lock()
         self._news: dict[type, asyncio.Future[WorkerNews]] = {}
 
@@ -71,6 +81,7 @@ class Slot:
         """One worker, from its start to its end; says how it ended."""
         numbers = [each.fileno() for each in self._sockets]
         self.since, self._sent = time.monotonic(), set()
+        self._is_jailed = False
         try:
             child: Child[WorkerNews] = Child(
                 "skerry.worker", WorkerNews, numbers, numbers
@@ -107,6 +118,8 @@ class Slot:
             pass  # its end is seen elsewhere
 
     def _hear(self, news: WorkerNews) -> None:
+        if isinstance(news, Jailed):
+            self._note(news)
         if isinstance(news, Counted):
             self.connections = news.connections
             known = self._wanted.entries.keys() & news.programs.keys()
@@ -114,6 +127,12 @@ class Slot:
         waiter = self._news.pop(type(news), None)
         if waiter and not waiter.done():
             waiter.set_result(news)
+
+    def _note(self, news: Jailed) -> None:
+        if self._is_jailed:
+            raise Nonsense("nonsense about its jail")
+        self._is_jailed = True
+        tell(self._log, news)
 
     async def _begin(self) -> None:
         await self._wanted.known.wait()

@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 
+from skerry import cgroup
 from skerry.config import Config
 from skerry.log import Log
 from skerry.machine import CannotServe, check_device
@@ -57,6 +58,7 @@ class Supervisor:
     async def run(self) -> None:
         """Returns when all is over. CannotServe when it cannot begin."""
         check_device()
+        cgroup.sweep()
         self._catch_signals()
         self._bind()
         if warning := raise_limit(self._config):

@@ -1,0 +1,117 @@
+"""The descriptors that starting a program takes: opened by a process that may open
+files, for one that runs guests and may not."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from skerry.config import Program as Config
+from skerry.errors import ProgramError
+
+# Without O_NONBLOCK a pipe would wait for its other end.
+_FLAGS = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+_ADVICE = {
+    errno.ENOENT: "make its directory",
+    errno.EISDIR: "choose another",
+    errno.EACCES: "let the user of skerry read and write it",
+    errno.EROFS: "choose another",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Of one program, -1 where it has none: (program), its file; (storage), the file of
+    its storage; (control), a memfd for its storage, and the same opened anew for the
+    one process that starts it (see native.Storage). Owned by who has opened them."""
+
+    program: int
+    storage: int
+    control: tuple[int, int]
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """Those that there are, for another process."""
+        fds = (self.program, self.storage, *self.control)
+        return tuple(each for each in fds if each >= 0)
+
+    @classmethod
+    def take(cls, config: Config, fds: Iterator[int]) -> Self:
+        """What (fds), from another process, begin with."""
+        program = next(fds)
+        storage = next(fds) if config.storage_file else -1
+        control = (next(fds), next(fds)) if config.storage else (-1, -1)
+        return cls(program, storage, control)
+
+    def read_program(self) -> bytes:
+        """All of its file."""
+        with open(self.program, "rb", closefd=False) as file:
+            return file.read()
+
+
+@contextmanager
+def open_files(config: Config) -> Iterator[Files]:
+    """Opens what starting (config) takes, and closes it at the end. ProgramError when
+    that cannot be done."""
+    with ExitStack() as held:
+
+        def hold(fd: int) -> int:
+            held.callback(os.close, fd)
+            return fd
+
+        program, storage, control = hold(_open_program(config)), -1, (-1, -1)
+        if config.storage_file:
+            storage = hold(_open_storage(config, config.storage_file))
+        if config.storage:
+            memory = hold(os.memfd_create("skerry-storage", os.MFD_CLOEXEC))
+            control = memory, hold(open_anew(memory))
+        yield Files(program, storage, control)
+
+
+def open_anew(fd: int) -> int:
+    """Another description of the file (fd), which shares no locks with it."""
+    return os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
+
+
+def _open_program(config: Config) -> int:
+    try:
+        return os.open(config.filename, os.O_RDONLY | _FLAGS)
+    except OSError as error:
+        reason = f"{config.filename}: {error.strerror}"
+        raise ProgramError(config.name, "read", reason) from None
+
+
+def _open_storage(config: Config, path: Path) -> int:
+    try:
+        return _open_synced(path)
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0)
+        reason = f"{path}: {error.strerror}{f': {advice}' if advice else ''}"
+        raise ProgramError(config.name, "storage file", reason) from None
+
+
+def _open_synced(path: Path) -> int:
+    """The file, made if it is not there. Before anything is written to it, its name
+    outlives a power loss."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
+    try:
+        if os.fstat(fd).st_size == 0:
+            _sync_directory(path.resolve().parent)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that has no way to
+            raise
+    finally:
+        os.close(fd)
