@@ -53,6 +53,7 @@ crash: $(VENV)/dev ## kill what serves, and see that nothing is lost (SECONDS=60
 
 bench: $(VENV)/dev examples ## measure, print a table, write bench/results/latest.json
 	$(PYTHON) bench/micro.py
+	$(PYTHON) bench/commits.py
 	$(PYTHON) bench/http.py
 	$(PYTHON) bench/counters.py
 
