@@ -48,6 +48,16 @@ LIMITS = {
     "file_over_memory": Limit("counter: storage in file / in memory", 1.1, "x"),
     "http_floor_over_ours": Limit("HTTP: floor server / hello", 1.25, "x"),
     "http_floor_over_ours_counter": Limit("HTTP: floor, 3 exits / counter", 1.25, "x"),
+    "workers_floor_over_ours_1": Limit("1 worker: floor / hello", 9, "x"),
+    "workers_floor_over_ours_2": Limit("2 workers: floor / hello", 9, "x"),
+    "workers_floor_over_ours_counter_1": Limit(
+        "1 worker: floor, 3 exits / counter", 9, "x"
+    ),
+    "workers_floor_over_ours_counter_2": Limit(
+        "2 workers: floor, 3 exits / counter", 9, "x"
+    ),
+    "shared_over_storage_1": Limit("1 worker: scounter / counter", 3.0, "x"),
+    "shared_over_storage_2": Limit("2 workers: scounter / counter", 3.0, "x"),
 }
 
 
