@@ -6,6 +6,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BUILD = ROOT / "build" / "bench"
+EXAMPLES = ROOT / "guest" / "examples" / "build"
 
 
 def build(name: str) -> Path:

@@ -18,14 +18,16 @@ READY_WITHIN = 60.0
 STOPPED_WITHIN = 15.0
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM")
 
-SKERRY = (
-    str(Path(sys.executable).with_name("skerry")),
-    "serve",
-    "guest/examples/examples.json",
-    "--listen",
-    "127.0.0.1:0",
-)
 FLOOR = (sys.executable, "bench/floor_server.py", "--port", "0")
+
+
+def skerry(file: Path | str, *options: str) -> tuple[str, ...]:
+    """The command that serves (file), on any free port."""
+    command = str(Path(sys.executable).with_name("skerry"))
+    return (command, "serve", str(file), "--listen", "127.0.0.1:0", *options)
+
+
+SKERRY = skerry("guest/examples/examples.json")
 
 
 class ServerError(Exception):

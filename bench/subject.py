@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import floor, guests
+from bench.guests import EXAMPLES
 from skerry import native
 from skerry._native import ffi, lib
 from skerry.config import Program as Config
@@ -14,8 +15,6 @@ from skerry.log import Log
 from skerry.program import Program
 from skerry.start import start
 
-HERE = Path(__file__).resolve()
-EXAMPLES = HERE.parent.parent / "guest" / "examples" / "build"
 HOST = b"Host: 127.0.0.1\r\n"
 LIMIT = 8.0
 
