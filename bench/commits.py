@@ -23,15 +23,17 @@ from bench import guests, pairs, report, subject
 from bench.floor import Floor, FloorError
 from bench.pairs import timed
 
-PAGES = (1, 4, 16, 64, 256)
-CALLS = 5
+# Pages, and how many calls make a turn. All turns take about a millisecond: what else
+# runs here interrupts a longer one more often, and that would be in the ratio.
+TURNS = {1: 5, 4: 5, 16: 5, 64: 1, 256: 1}
+EXITS = 30
 
 
 class Commits:
-    """Measures in (rounds) turns of CALLS each; keeps its files in (directory)."""
+    """Measures in (rounds) pairs of turns; keeps its files in (directory)."""
 
     def __init__(self, bare: Floor, rounds: int, directory: Path) -> None:
-        self._bare = timed(lambda: bare.exit(CALLS))
+        self._bare = timed(lambda: bare.exit(EXITS))
         self._rounds = rounds
         self._directory = directory
         self._files = count()
@@ -42,10 +44,10 @@ class Commits:
             closing(subject.open_pages(pages, self._file(kept))) as some,
             closing(subject.open_pages(0, self._file(kept))) as none,
         ):
-            calls, others = turns(some), turns(none)
+            calls, others = turns(some, TURNS[pages]), turns(none, TURNS[pages])
             extra = pairs.rounds(lambda: calls() - others(), self._bare, self._rounds)
-        microseconds = median(seconds for seconds, _ in extra) / CALLS * 1e6
-        return pairs.median_ratio(extra), microseconds
+        seconds = median(turn for turn, _ in extra) / TURNS[pages]
+        return pairs.median_ratio(extra) * EXITS / TURNS[pages], seconds * 1e6
 
     def file_over_memory(self) -> float:
         """A whole request of counter, its storage in a file, over one without."""
@@ -53,7 +55,7 @@ class Commits:
             closing(subject.open_counter(self._file(True))) as kept,
             closing(subject.open_counter()) as counter,
         ):
-            found = pairs.rounds(turns(kept), turns(counter), self._rounds)
+            found = pairs.rounds(turns(kept, 5), turns(counter, 5), self._rounds)
         return pairs.median_ratio(found)
 
     def _file(self, kept: bool) -> Path | None:
@@ -61,10 +63,10 @@ class Commits:
         return self._directory / str(next(self._files)) if kept else None
 
 
-def turns(machine: subject.Machine) -> Callable[[], float]:
-    """CALLS calls, as something that returns the seconds they took; once unmeasured,
+def turns(machine: subject.Machine, calls: int) -> Callable[[], float]:
+    """So many calls, as something that returns the seconds they took; once unmeasured,
     as the first may meet faults that later ones do not."""
-    take = timed(lambda: machine.calls(CALLS))
+    take = timed(lambda: machine.calls(calls))
     take()
     return take
 
@@ -75,7 +77,7 @@ def measure(rounds: int) -> tuple[dict[str, float], dict[str, float]]:
     with Floor() as bare, TemporaryDirectory(dir=guests.BUILD) as directory:
         commits = Commits(bare, rounds, Path(directory))
         for kind, kept in (("memory", False), ("file", True)):
-            for pages in PAGES:
+            for pages in TURNS:
                 found = commits.commit(pages, kept)
                 figures[f"commit_{kind}_{pages}"] = found[0]
                 details[f"commit_{kind}_{pages}_us"] = found[1]
