@@ -53,7 +53,11 @@ crash: $(VENV)/dev ## kill what serves, and see that nothing is lost (SECONDS=60
 
 bench: $(VENV)/dev examples ## measure, print a table, write bench/results/latest.json
 	$(PYTHON) bench/micro.py
+	$(PYTHON) bench/commits.py
 	$(PYTHON) bench/http.py
+	$(PYTHON) bench/workers.py
+	$(PYTHON) bench/beside.py
+	$(PYTHON) bench/restart.py
 	$(PYTHON) bench/counters.py
 
 fmt: $(VENV)/dev ## format everything

@@ -16,9 +16,8 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from http.client import HTTPConnection
-
 from bench import load, report, server
+from bench.answer import ask
 
 SHARED = re.compile(r"Hello (\d+) World!")
 
@@ -44,16 +43,12 @@ class Count:
 
 def read(port: int, path: str) -> int:
     """The counter's next value, which this very request takes."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", path)
-    answer = connection.getresponse()
-    body = answer.read().decode("latin-1")
-    connection.close()
+    answer, body = ask(port, path)
     value = answer.headers["X-Counter"]
-    if value is None and (shown := SHARED.search(body)):
+    if value is None and (shown := SHARED.search(body.decode("latin-1"))):
         value = shown[1]
-    if answer.status != 200 or value is None:
-        raise load.LoadError(f"{path} answered {answer.status}: {body[:200]!r}")
+    if value is None:
+        raise load.LoadError(f"{path} answered without its counter: {body[:200]!r}")
     return int(value)
 
 

@@ -2,7 +2,8 @@
 
 uvloop and httptools in one protocol class; every request does --exits bare
 KVM_RUN round trips (floor.c) and gets one fixed answer. It knows keep-alive and
-pipelining and nothing else: no limits, no timeouts, no errors.
+pipelining and nothing else: no limits, no timeouts, no errors. --processes of them
+share one port, as workers do.
 """
 
 import sys
@@ -14,7 +15,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import argparse
 import asyncio
+import os
 import signal
+import socket
+from contextlib import redirect_stdout
 from typing import cast
 
 import httptools
@@ -60,21 +64,55 @@ class FloorProtocol(asyncio.Protocol):
         self.transport.write(self.response)
 
 
-async def serve(port: int, exits: int, size: int) -> None:
-    """Serves on 127.0.0.1 until SIGTERM or SIGINT; port 0 takes a free one."""
+async def serve(listener: socket.socket, given: argparse.Namespace) -> None:
+    """Serves what comes to (listener) until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    response = answer(size)
+    response = answer(given.bytes)
     with Floor() as floor:
         server = await loop.create_server(
-            lambda: FloorProtocol(floor, exits, response), "127.0.0.1", port
+            lambda: FloorProtocol(floor, given.exits, response), sock=listener
         )
-        host, port = server.sockets[0].getsockname()
+        host, port = listener.getsockname()
         print(f"listening on {host}:{port}", flush=True)
         await stopped.wait()
         server.close()
+
+
+def listen(port: int, count: int) -> list[socket.socket]:
+    """(count) sockets on one port of 127.0.0.1; port 0 takes a free one. The kernel
+    shares connections out among them."""
+    made: list[socket.socket] = []
+    for _ in range(count):
+        one = socket.socket()
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        one.bind(("127.0.0.1", made[0].getsockname()[1] if made else port))
+        made.append(one)
+    for one in made:
+        one.listen(128)
+    return made
+
+
+def share(listeners: list[socket.socket], given: argparse.Namespace) -> None:
+    """Serves with a process for each; this is the first, and ends the others."""
+    others = [fork(one, given) for one in listeners[1:]]
+    try:
+        asyncio.run(serve(listeners[0], given))
+    finally:
+        for pid in others:
+            os.kill(pid, signal.SIGTERM)
+            os.waitpid(pid, 0)
+
+
+def fork(listener: socket.socket, given: argparse.Namespace) -> int:
+    """A process that serves (listener), without a word; its pid."""
+    if pid := os.fork():
+        return pid
+    with redirect_stdout(None):  # the first says where all of them listen
+        asyncio.run(serve(listener, given))
+    os._exit(0)
 
 
 def arguments() -> argparse.Namespace:
@@ -82,10 +120,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0: a free one, printed")
     parser.add_argument("--exits", type=int, default=1, help="per request")
     parser.add_argument("--bytes", type=int, default=0, help="size of the response")
+    parser.add_argument("--processes", type=int, default=1, help="that serve")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    given = arguments()
     uvloop.install()
-    asyncio.run(serve(given.port, given.exits, given.bytes))
+    options = arguments()
+    share(listen(options.port, options.processes), options)

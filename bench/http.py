@@ -14,29 +14,14 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from http.client import HTTPConnection
-
 from bench import floor, load, report, server
+from bench.answer import response_size
 
 # The figure, the path, and how many exits its floor server does a request.
 CASES = (
     ("http_floor_over_ours", "/hello", 1),
     ("http_floor_over_ours_counter", "/counter", 3),
 )
-
-
-def response_size(port: int, path: str) -> int:
-    """The bytes of the answer on the wire, near enough to pad the floor's to."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", path)
-    answer = connection.getresponse()
-    body = answer.read()
-    connection.close()
-    if answer.status != 200:
-        raise load.LoadError(f"{path} answered {answer.status}: {body[:200]!r}")
-    head = f"HTTP/1.1 {answer.status} {answer.reason}\r\n"
-    lines = (f"{name}: {value}\r\n" for name, value in answer.getheaders())
-    return len(head) + sum(map(len, lines)) + 2 + len(body)
 
 
 def measure(

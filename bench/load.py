@@ -45,8 +45,8 @@ class Comparison:
     errors: int
 
 
-def run(url: str, seconds: int, cpu: int, connections: int = CONNECTIONS) -> Load:
-    """Runs wrk for (seconds) on one CPU with one thread, and reads its report."""
+def run(url: str, seconds: int, cpu: str, connections: int = CONNECTIONS) -> Load:
+    """Runs wrk for (seconds) on (cpu) with one thread, and reads its report."""
     require()
     command = f"taskset -c {cpu} wrk -t1 -c{connections} -d{seconds}s --latency {url}"
     try:
@@ -89,12 +89,22 @@ def _errors(report: str) -> int:
     return sum(int(number) for match in found if match for number in match.groups())
 
 
-def compare(floor: str, ours: str, *, seconds: int, count: int, cpu: int) -> Comparison:
+def compare(
+    floor: str,
+    ours: str,
+    *,
+    seconds: int,
+    count: int,
+    cpu: str,
+    connections: int = CONNECTIONS,
+) -> Comparison:
     """The server at (ours) beside the one at (floor), in (count) pairs of runs."""
     for url in (floor, ours):
-        run(url, 1, cpu)
+        run(url, 1, cpu, connections)
     found = pairs.rounds(
-        lambda: run(floor, seconds, cpu), lambda: run(ours, seconds, cpu), count
+        lambda: run(floor, seconds, cpu, connections),
+        lambda: run(ours, seconds, cpu, connections),
+        count,
     )
     if not all(load.requests for pair in found for load in pair):
         raise LoadError(f"no answers from {floor} or {ours}")

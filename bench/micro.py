@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import pairs, report, subject
 from bench.floor import Floor, FloorError
+from bench.pairs import timed
 from skerry.program import Program
 
 BATCH = 200
@@ -90,17 +91,6 @@ class Micro:
             times.append((time.perf_counter() - begin) * 1e3)
             program.close()
         return median(times)
-
-
-def timed(step: Callable[[], None]) -> Callable[[], float]:
-    """(step), made to return the seconds that it took."""
-
-    def run() -> float:
-        begin = time.perf_counter()
-        step()
-        return time.perf_counter() - begin
-
-    return run
 
 
 def exits_per_call(machine: subject.Machine, headers: int) -> float:

@@ -35,8 +35,32 @@ LIMITS = {
     "boot_storage_ms": Limit("counter with storage: boot to ready", 20, "ms"),
     "clone_kib": Limit("an extra clone after 100 requests", 256, "KiB"),
     "clone_us": Limit("hello: making one more clone", 2000, "us"),
+    "commit_memory_1": Limit("commit of 1 page, memory / KVM_RUN", 0.15, "x"),
+    "commit_memory_4": Limit("commit of 4 pages, memory / KVM_RUN", 0.2, "x"),
+    "commit_memory_16": Limit("commit of 16 pages, memory / KVM_RUN", 0.3, "x"),
+    "commit_memory_64": Limit("commit of 64 pages, memory / KVM_RUN", 36, "x"),
+    "commit_memory_256": Limit("commit of 256 pages, memory / KVM_RUN", 150, "x"),
+    "commit_file_1": Limit("commit of 1 page, file / KVM_RUN", 0.25, "x"),
+    "commit_file_4": Limit("commit of 4 pages, file / KVM_RUN", 0.4, "x"),
+    "commit_file_16": Limit("commit of 16 pages, file / KVM_RUN", 0.75, "x"),
+    "commit_file_64": Limit("commit of 64 pages, file / KVM_RUN", 36, "x"),
+    "commit_file_256": Limit("commit of 256 pages, file / KVM_RUN", 150, "x"),
+    "file_over_memory": Limit("counter: storage in file / in memory", 1.15, "x"),
     "http_floor_over_ours": Limit("HTTP: floor server / hello", 1.25, "x"),
     "http_floor_over_ours_counter": Limit("HTTP: floor, 3 exits / counter", 1.25, "x"),
+    "workers_floor_over_ours_1": Limit("1 worker: floor / hello", 1.25, "x"),
+    "workers_floor_over_ours_2": Limit("2 workers: floor / hello", 1.4, "x"),
+    "workers_floor_over_ours_counter_1": Limit(
+        "1 worker: floor, 3 exits / counter", 9, "x"
+    ),
+    "workers_floor_over_ours_counter_2": Limit(
+        "2 workers: floor, 3 exits / counter", 9, "x"
+    ),
+    "shared_over_storage_1": Limit("1 worker: scounter / counter", 3.0, "x"),
+    "shared_over_storage_2": Limit("2 workers: scounter / counter", 3.0, "x"),
+    "p99_beside_slow": Limit("p99 of hello: beside slow / alone", 15, "x"),
+    "start_ms": Limit("skerry serve: start to first answer", 1000, "ms"),
+    "restart_ms": Limit("worker killed: until the next answer", 400, "ms"),
 }
 
 

@@ -18,30 +18,38 @@ READY_WITHIN = 60.0
 STOPPED_WITHIN = 15.0
 ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM")
 
-SKERRY = (
-    str(Path(sys.executable).with_name("skerry")),
-    "serve",
-    "guest/examples/examples.json",
-    "--listen",
-    "127.0.0.1:0",
-)
 FLOOR = (sys.executable, "bench/floor_server.py", "--port", "0")
+
+
+def skerry(file: Path | str, *options: str) -> tuple[str, ...]:
+    """The command that serves (file), on any free port."""
+    command = str(Path(sys.executable).with_name("skerry"))
+    return (command, "serve", str(file), "--listen", "127.0.0.1:0", *options)
+
+
+SKERRY = skerry("guest/examples/examples.json")
 
 
 class ServerError(Exception):
     """The server did not start; the text holds the last lines that it printed."""
 
 
-def cpus() -> tuple[int, int]:
+def cpus() -> tuple[str, str]:
     """One CPU for the server and another, if there is one, for the load."""
     usable = sorted(os.sched_getaffinity(0))
-    return usable[0], usable[-1]
+    return str(usable[0]), str(usable[-1])
+
+
+def all_cpus() -> str:
+    """As taskset takes them."""
+    return ",".join(map(str, sorted(os.sched_getaffinity(0))))
 
 
 @contextmanager
-def running(command: Sequence[str]) -> Iterator[int]:
-    """Starts (command) in the project's directory, gives its port, and stops it."""
-    server = Server(command)
+def running(command: Sequence[str], cpu: str | None = None) -> Iterator[int]:
+    """Starts (command) in the project's directory, gives its port, and stops it. It
+    stays on (cpu), or else on the one for servers."""
+    server = Server(command, cpu or cpus()[0])
     try:
         yield server.wait_until_ready()
         server.check()
@@ -55,11 +63,11 @@ def running(command: Sequence[str]) -> Iterator[int]:
 class Server:
     """The subprocess, and a thread that reads all it prints, so it never waits."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], cpu: str) -> None:
         self.name = command[0]
         self.tail: deque[str] = deque(maxlen=20)
         self.ports: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self.process = _start(command)
+        self.process = _start(command, cpu)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -102,10 +110,10 @@ class Server:
         return f"{self.name} {what}:\n{''.join(self.tail)}".rstrip()
 
 
-def _start(command: Sequence[str]) -> "subprocess.Popen[str]":
+def _start(command: Sequence[str], cpu: str) -> "subprocess.Popen[str]":
     try:
         return subprocess.Popen(
-            [*ENDS_WITH_US, "taskset", "-c", str(cpus()[0]), *command],
+            [*ENDS_WITH_US, "taskset", "-c", cpu, *command],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

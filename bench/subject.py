@@ -1,12 +1,12 @@
 """The product, as bench/micro.py sees it: the one place that knows its classes."""
 
-import subprocess
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import floor
+from bench import floor, guests
+from bench.guests import EXAMPLES
 from skerry import native
 from skerry._native import ffi, lib
 from skerry.config import Program as Config
@@ -15,8 +15,6 @@ from skerry.log import Log
 from skerry.program import Program
 from skerry.start import start
 
-HERE = Path(__file__).resolve()
-EXAMPLES = HERE.parent.parent / "guest" / "examples" / "build"
 HOST = b"Host: 127.0.0.1\r\n"
 LIMIT = 8.0
 
@@ -118,18 +116,26 @@ def open_hello() -> Machine:
     return _open(EXAMPLES / "hello")
 
 
-def open_counter() -> Machine:
-    """guest/examples/counter, with storage: a call holds one storage call."""
-    return _open(EXAMPLES / "counter", storage=True, stdout=False)
+def open_counter(file: Path | None = None) -> Machine:
+    """guest/examples/counter, with storage: a call holds one storage call; (file) keeps
+    the storage."""
+    return _open(EXAMPLES / "counter", storage=True, storage_file=file, stdout=False)
 
 
 def open_headers() -> Machine:
     """headers.c: its answer has 32 response headers."""
-    source, program = HERE.with_name("headers.c"), floor.BUILD / "headers"
-    include = f"-I{HERE.parent.parent / 'guest' / 'include'}"
-    command = ["cc", "-static", "-O2", include, str(source), "-o", str(program)]
-    subprocess.run(command, check=True)
-    return _open(program)
+    return _open(guests.build("headers"))
+
+
+def open_pages(count: int, file: Path | None = None) -> Machine:
+    """pages.c: a call holds one storage call, which writes (count) pages; (file) keeps
+    the storage."""
+    return _open(
+        guests.build("pages"),
+        storage=True,
+        storage_file=file,
+        main_arguments=(str(count),),
+    )
 
 
 def boot_hello() -> Program:

@@ -48,6 +48,31 @@ def test_the_floor_server_answers_on_the_port_that_it_prints():
         connection.close()
 
 
+def children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def ask(port):
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/")
+    body = connection.getresponse().read()
+    connection.close()
+    return body
+
+
+def test_processes_of_a_floor_server_share_a_port_and_end_together():
+    command = (*server.FLOOR, "--processes", "2")
+    floor_server = server.Server(command, server.all_cpus())
+    try:
+        port = floor_server.wait_until_ready()
+        assert len(children(floor_server.process.pid)) == 1
+        assert {ask(port) for _ in range(40)} == {b"Hello World!"}
+    finally:
+        floor_server.stop()
+    with pytest.raises(ConnectionRefusedError):
+        ask(port)
+
+
 def test_a_server_that_does_not_start_shows_what_it_printed():
     broken = server.running((sys.executable, "-c", "print('no such thing')"))
     with pytest.raises(server.ServerError, match="no such thing"), broken:
