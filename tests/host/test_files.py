@@ -1,0 +1,87 @@
+"""What starting a program takes of the file system."""
+
+import os
+import stat
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from skerry.config import defaults
+from skerry.errors import ProgramError
+from skerry.files import Files, open_files
+
+NOBODY = 65534
+HERE = Path(__file__)
+
+
+def keeper(file: Path):
+    """A program that keeps its storage in (file)."""
+    return replace(defaults("keeper", HERE), storage=True, storage_file=file)
+
+
+def refused(config) -> str:
+    with pytest.raises(ProgramError) as error, open_files(config):
+        pass
+    return str(error.value)
+
+
+def test_all_that_a_program_has_is_opened_once_and_closed_again(tmp_path) -> None:
+    before = os.listdir("/proc/self/fd")
+    with open_files(keeper(tmp_path / "state")) as files:
+        assert files.read_program() == HERE.read_bytes()
+        assert len(set(files.fds)) == 4
+        assert Files.take(keeper(tmp_path), iter(files.fds)) == files
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_program_without_storage_takes_its_file_only() -> None:
+    with open_files(defaults("plain", HERE)) as files:
+        assert files.fds == (files.program,)
+
+
+def test_a_new_storage_file_is_its_owners_only(tmp_path) -> None:
+    with open_files(keeper(tmp_path / "state")):
+        assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o600
+
+
+def test_a_storage_file_may_be_a_link_to_one_that_is_not_there_yet(tmp_path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there/state")
+    with open_files(keeper(tmp_path / "link")):
+        assert (tmp_path / "there" / "state").is_file()
+
+
+def test_a_file_that_cannot_be_opened_is_an_error_that_says_which(tmp_path) -> None:
+    missing = tmp_path / "none" / "state"
+    assert refused(keeper(missing)) == (
+        f"keeper: storage file: {missing}: No such file or directory: "
+        "make its directory"
+    )
+    assert refused(keeper(tmp_path)) == (
+        f"keeper: storage file: {tmp_path}: Is a directory: choose another"
+    )
+    assert refused(defaults("gone", missing)) == (
+        f"gone: read: {missing}: No such file or directory"
+    )
+
+
+def test_a_storage_file_that_may_not_be_written_is_refused(tmp_path) -> None:
+    file = tmp_path / "state"
+    file.touch(mode=0o400)
+    user = os.geteuid()
+    with suppress(PermissionError):  # only root has to become somebody else
+        os.seteuid(NOBODY)
+    try:
+        said = refused(keeper(file))
+    finally:
+        os.seteuid(user)
+    advice = "Permission denied: let the user of skerry read and write it"
+    assert said == f"keeper: storage file: {file}: {advice}"
+
+
+def test_nobody_waits_for_the_other_end_of_a_pipe(tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with open_files(defaults("pipe", tmp_path / "pipe")) as files:
+        assert files.read_program() == b""
