@@ -51,10 +51,10 @@ LIMITS = {
     "workers_floor_over_ours_1": Limit("1 worker: floor / hello", 1.25, "x"),
     "workers_floor_over_ours_2": Limit("2 workers: floor / hello", 1.4, "x"),
     "workers_floor_over_ours_counter_1": Limit(
-        "1 worker: floor, 3 exits / counter", 9, "x"
+        "1 worker: floor, 3 exits / counter", 1.25, "x"
     ),
     "workers_floor_over_ours_counter_2": Limit(
-        "2 workers: floor, 3 exits / counter", 9, "x"
+        "2 workers: floor, 3 exits / counter", 1.4, "x"
     ),
     "shared_over_storage_1": Limit("1 worker: scounter / counter", 3.0, "x"),
     "shared_over_storage_2": Limit("2 workers: scounter / counter", 3.0, "x"),
