@@ -14,6 +14,7 @@ struct skerry_storage {
     struct skerry_console *console;
     struct machine machine; /* under the lock */
     int broken;             /* the vCPU was stopped in the middle: make a new one */
+    uint64_t in_vain;       /* pages compared that had not changed */
     struct store store;
     uint64_t call_ns;
 };

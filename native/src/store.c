@@ -59,7 +59,8 @@ static void take_back(struct store *s, uint32_t count)
 /* Pages in which the images differ, into s->changed. */
 static uint32_t find_changed(struct store *s, const struct dirty *dirty)
 {
-    return dirty ? images_compare_listed(s, dirty) : images_compare_all(s);
+    s->found = dirty ? images_compare_listed(s, dirty) : images_compare_all(s);
+    return s->found;
 }
 
 void store_roll_back(struct store *s, const struct dirty *dirty)

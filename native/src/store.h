@@ -56,6 +56,7 @@ struct store {
     int joined; /* (seat) is ours */
     struct journal_record record;
     uint32_t *changed; /* page numbers; room for all pages */
+    uint32_t found;    /* how many the last call has changed */
 };
 
 /* Where the state is kept, and what it is of. */
