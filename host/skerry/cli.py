@@ -1,6 +1,7 @@
 """The command line: skerry VERB ..."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -27,8 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = make_parser().parse_args(argv)
     try:
         status: int = arguments.run(arguments)
+        sys.stdout.flush()
     except SkerryError as error:
         print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())  # for Python's own flush at its end
         return 1
     return status
 

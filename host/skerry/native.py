@@ -265,6 +265,10 @@ class Storage(Owner):
         check(code, error)
         return _adopt(cls, out[0])
 
+    def set_waits(self, waits: bool) -> None:
+        """Whether answers wait for sync(), in all processes that have this storage."""
+        lib.skerry_storage_set_waits(self.raw, waits)
+
     def sync(self) -> None:
         """Makes all calls so far outlive a power loss. Blocks; for any thread. When it
         fails, no call succeeds from then on."""

@@ -19,10 +19,16 @@ from skerry import native
 from skerry.config import Program as Config
 from skerry.errors import ProgramError
 from skerry.files import Files, open_files
+from skerry.keys import FSYNC
 from skerry.log import Log
 from skerry.native import Stream
 
 _MB = 1 << 20
+_OTHER = (
+    "has the state of this program as it was started before; its file, arguments, "
+    "environment, max_memory or shared_memory is another now: change that back, or "
+    "choose another storage_file"
+)
 _STATE_FILE = "state"
 
 
@@ -144,6 +150,8 @@ def _boot_all(started: Started, old: Parcel | None, files: Files) -> None:
     if old is None or not _keep_state(started, old):
         _make_state(started, elf, files)
     started.snapshot = held.enter_context(_boot(started, elf, "request"))
+    if started.storage and config.storage_file:
+        started.storage.set_waits(config.durability == FSYNC)
 
 
 def _state(config: Config, version: str) -> str:
@@ -160,11 +168,13 @@ def _state(config: Config, version: str) -> str:
 
 
 def _keep_state(started: Started, old: Parcel) -> bool:
-    """Attaches the storage and the shared memory of (old) if they fit."""
+    """Attaches the storage and the shared memory of (old) if they fit. ProgramError
+    where they do not, and their file is wanted all the same."""
     contents = _contents(old)
-    before, now = contents.config, started.config
-    kept = (before.storage_file, before.durability)
-    if contents.state != started.state or kept != (now.storage_file, now.durability):
+    before, now = contents.config.storage_file, started.config.storage_file
+    if contents.state != started.state or before != now:
+        if before is not None and before == now:
+            raise ProgramError(started.config.name, "storage file", f"{now} {_OTHER}")
         return False
     fds = iter([os.dup(fd) for fd in old.fds])
     os.close(next(fds))
@@ -196,7 +206,7 @@ def _storage_file(started: Started, files: Files) -> native.StorageFile | None:
         digest=bytes.fromhex(started.state),
         text=f"{config.name}, file {started.version[:12]}, {config.max_memory} MB, "
         f"started as {started.state[:8]}",
-        waits=config.durability == "fsync",
+        waits=config.durability == FSYNC,
     )
 
 

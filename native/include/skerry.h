@@ -140,6 +140,9 @@ int skerry_storage_import(const void *src, size_t size, const int fds[5],
  * succeeds from then on. */
 int skerry_storage_sync(struct skerry_storage *storage, struct skerry_error *err);
 
+/* Changes whether answers wait for that, in all processes; only with a file. */
+void skerry_storage_set_waits(struct skerry_storage *storage, int waits);
+
 /* Tells if an answer that knows of commit (seen) has to wait for that. */
 int skerry_storage_must_wait(const struct skerry_storage *storage, uint64_t seen);
 

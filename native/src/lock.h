@@ -8,7 +8,7 @@
 
 #include "error.h"
 
-#define LOCK_SEATS 64 /* processes that may take part at the same time */
+#define LOCK_SEATS 126 /* processes that may take part at the same time */
 #define LOCK_WAITERS 128
 
 /* Plain data in shared memory; all zero = free. Whatever instruction a process dies in,

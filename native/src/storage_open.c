@@ -148,6 +148,12 @@ int skerry_storage_sync(struct skerry_storage *s, struct skerry_error *err)
     return ret < 0 ? skerry_fail(err, "storage file") : 0;
 }
 
+void skerry_storage_set_waits(struct skerry_storage *s, int waits)
+{
+    __atomic_store_n(&s->store.control->waits, waits && s->store.file >= 0,
+                     __ATOMIC_SEQ_CST);
+}
+
 int skerry_storage_must_wait(const struct skerry_storage *s, uint64_t seen)
 {
     return store_must_wait(&s->store, seen);

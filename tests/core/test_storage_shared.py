@@ -238,7 +238,7 @@ def test_a_file_of_the_program_started_otherwise_is_refused(tmp_path, other):
 def test_a_refused_file_tells_of_both_programs(tmp_path):
     path = tmp_path / "state"
     started_with(path).close()
-    message = r"has the storage of books, .* 64 MB, not of accounts, .* 72 MB: choose"
+    message = r"of books, .* 64 MB, .*, not of accounts, .* 72 MB, .*: choose"
     with pytest.raises(ProgramError, match=message):
         started_with(path, name="accounts", max_memory=72)
 

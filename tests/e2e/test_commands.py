@@ -1,12 +1,15 @@
 """The command line, as installed: what it prints, and how it ends."""
 
 import json
+import os
+import subprocess
 from importlib.metadata import version
 
 import pytest
+from support.client import LONG
 from support.guests import PRELUDE, compile_guest
 from support.programs import HELLO, TROUBLE
-from support.server import EXAMPLES, skerry
+from support.server import EXAMPLES, SKERRY, skerry, write_config
 
 BUILD = EXAMPLES.parent / "build"
 VERBS = ("serve", "status", "check", "run", "doctor")
@@ -172,3 +175,13 @@ def test_doctor_prints_the_same_as_json():
     names = {each["name"] for each in found["findings"]}
     assert {"/dev/kvm", "KVM kind", "dirty ring", "reset", "open files"} <= names
     assert all(set(each) == {"name", "found", "advice"} for each in found["findings"])
+
+
+def test_a_reader_that_leaves_early_is_no_traceback(tmp_path):
+    file = write_config(tmp_path, {"hello": HELLO})
+    read, write = os.pipe()
+    os.close(read)
+    command = [SKERRY, "check", file, "--json"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=LONG)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")

@@ -170,3 +170,43 @@ def files(server):
     """How many descriptors each process has."""
     pids = (server.process.pid, *server.workers)
     return [len(os.listdir(f"/proc/{pid}/fd")) for pid in pids]
+
+
+KEPT = {
+    "storage": True,
+    "source": r"""
+    static int count;
+    static void add(size_t n, struct virtbuffer buf[], size_t res)
+    {
+        count++;
+        storage_return(&count, sizeof count);
+    }
+    START {}
+    HANDLE {
+        int now = 0;
+        storage_call(add, 0, 0, &now, sizeof now);
+        reply("%d", now);
+    }
+    """,
+}
+
+
+def test_another_durability_is_taken_up_and_the_state_stays(begin, reload, tmp_path):
+    kept = KEPT | {"storage_file": str(tmp_path / "kept")}
+    server = begin(kept=kept)
+    assert [server.get("/kept").body for _ in range(3)] == [b"1", b"2", b"3"]
+    said = reload(server, kept=kept | {"durability": "fsync"})
+    assert said == "changed: kept; as before: 0"
+    assert [server.get("/kept").body for _ in range(3)] == [b"4", b"5", b"6"]
+
+
+def test_a_program_that_no_longer_fits_its_storage_file_is_not_exchanged(
+    begin, reload, tmp_path
+):
+    kept = KEPT | {"storage_file": str(tmp_path / "kept")}
+    server = begin(kept=kept)
+    assert server.get("/kept").body == b"1"
+    reload(server, kept=kept | {"environment": ["A=b"]})
+    assert "has the state of this program as it was started before" in server.log
+    assert "program 'kept': the one from before serves on" in server.log
+    assert server.get("/kept").body == b"2"

@@ -12,7 +12,7 @@ from skerry.supervise.supervisor import Options, Supervisor
 
 DEFAULT = "127.0.0.1:8080"
 DRAIN = 30.0  # seconds
-_MOST = 1024  # workers
+_MOST = 60  # workers: each may have two seats at the lock of a storage, of 126
 _ADDRESS = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]*):([0-9]{1,5})")
 
 
@@ -36,9 +36,9 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--workers",
         type=workers,
-        default=len(os.sched_getaffinity(0)),
+        default=min(len(os.sched_getaffinity(0)), _MOST),
         metavar="N",
-        help="processes that serve (default: one for each core)",
+        help=f"processes that serve, 1 to {_MOST} (default: one for each core)",
     )
     parser.add_argument(
         "--drain",
