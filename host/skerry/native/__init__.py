@@ -1,0 +1,37 @@
+"""Guests as Python objects; only raw.py imports _native.
+
+Every object is a context manager and owns one C object; close() may be called again.
+check() turns a C error into NativeError. A Vm serves one caller at a time; all else may
+be used from any thread.
+"""
+
+from skerry.native.boot import BootOptions, boot
+from skerry.native.console import Console, Stream
+from skerry.native.jail import JailFacts, enter_jail, prepare_jail
+from skerry.native.machine import KvmFacts, open_kvm, probe
+from skerry.native.memory import SharedMemory
+from skerry.native.raw import NativeError
+from skerry.native.snapshot import Snapshot
+from skerry.native.storage import Storage, StorageCounts, StorageFile
+from skerry.native.vm import BATCH, Vm
+
+__all__ = [
+    "BATCH",
+    "BootOptions",
+    "Console",
+    "JailFacts",
+    "KvmFacts",
+    "NativeError",
+    "SharedMemory",
+    "Snapshot",
+    "Storage",
+    "StorageCounts",
+    "StorageFile",
+    "Stream",
+    "Vm",
+    "boot",
+    "enter_jail",
+    "open_kvm",
+    "prepare_jail",
+    "probe",
+]

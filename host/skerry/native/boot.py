@@ -1,0 +1,49 @@
+"""From a program to a frozen machine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from skerry.native.console import Console
+from skerry.native.memory import SharedMemory
+from skerry.native.raw import NS, check, ffi, lib, new_error, strings
+from skerry.native.snapshot import Snapshot
+from skerry.native.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class BootOptions:
+    """How a program is started. Sizes in bytes, times in seconds."""
+
+    name: str
+    elf: bytes
+    argv: Sequence[str]
+    environment: Sequence[str]
+    max_memory: int
+    max_request_memory: int
+    max_boot_time: float
+    is_storage: bool = False
+
+
+def boot(
+    options: BootOptions,
+    console: Console,
+    shared: SharedMemory | None = None,
+    storage: Storage | None = None,
+) -> Snapshot:
+    """Runs a program until it waits for requests, and freezes it."""
+    name = ffi.new("char[]", options.name.encode())
+    argv, argv_held = strings(options.argv)
+    envp, envp_held = strings(options.environment)
+    raw = ffi.new("struct skerry_boot_options *")
+    raw.name, raw.argv, raw.argc = name, argv, len(argv_held)
+    raw.envp, raw.envc = envp, len(envp_held)
+    raw.elf, raw.elf_len = ffi.from_buffer("uint8_t[]", options.elf), len(options.elf)
+    raw.is_storage = options.is_storage
+    raw.max_memory = options.max_memory
+    raw.max_request_memory = options.max_request_memory
+    raw.boot_ns = int(options.max_boot_time * NS)
+    raw.shm = shared.raw if shared else ffi.NULL
+    raw.storage = storage.raw if storage else ffi.NULL
+    out, error = ffi.new("struct skerry_snapshot **"), new_error()
+    check(lib.skerry_boot(raw, console.raw, out, error), error)
+    return Snapshot(out[0])

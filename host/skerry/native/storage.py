@@ -1,0 +1,115 @@
+"""The storage VM of a program."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from skerry.native.console import Console
+from skerry.native.memory import SharedMemory
+from skerry.native.raw import NS, Owner, adopt, check, ffi, lib, new_error
+from skerry.native.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFile:
+    """The file (fd) that keeps the state of a storage VM; (path) names it in messages.
+    (digest), 32 bytes, says what program, started how, it is the state of; (text) says
+    so to people. With (waits), answers wait until a power loss loses nothing that they
+    tell of."""
+
+    fd: int
+    path: str
+    digest: bytes
+    text: str
+    waits: bool
+
+    def raw(self) -> tuple[Any, list[Any]]:
+        """The C struct, and what keeps it alive."""
+        path = ffi.new("char[]", self.path.encode())
+        text = ffi.new("char[]", self.text.encode())
+        digest = ffi.new("uint8_t[32]", self.digest)
+        raw = ffi.new("struct skerry_storage_file *")
+        raw.fd, raw.waits = self.fd, self.waits
+        raw.path, raw.text, raw.digest = path, text, digest
+        return raw, [path, text, digest]
+
+
+@dataclass(frozen=True, slots=True)
+class StorageCounts:
+    """Storage calls so far; those that were rolled back; owners of the lock that died;
+    commits."""
+
+    calls: int
+    failed: int
+    repaired: int
+    commits: int
+
+
+class Storage(Owner):
+    """The storage VM made from a frozen storage program. All descriptors that it is
+    made with stay the caller's. (control), for a process that may not open files, is
+    a memfd without a size, and that opened anew for this process alone."""
+
+    _close = lib.skerry_storage_close
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        console: Console,
+        max_storage_time: float,
+        file: StorageFile | None = None,
+        control: tuple[int, int] = (-1, -1),
+    ) -> None:
+        out, error = ffi.new("struct skerry_storage **"), new_error()
+        limit = int(max_storage_time * NS)
+        raw, _held = file.raw() if file else (ffi.NULL, ())
+        code = lib.skerry_storage_open(
+            snapshot.raw, limit, raw, control, console.raw, out, error
+        )
+        check(code, error)
+        super().__init__(out[0])
+
+    def export(self) -> tuple[bytes, list[int]]:
+        """What it is, and its descriptors, for another process: memory, control,
+        committed image, and its file's, which may be -1. They stay this object's own.
+        """
+        data, fds = ffi.new("char[]", lib.skerry_snapshot_size()), ffi.new("int[4]")
+        lib.skerry_storage_export(self.raw, data, fds)
+        return bytes(ffi.buffer(data)), list(fds)
+
+    @classmethod
+    def attach(
+        cls,
+        data: bytes,
+        fds: Sequence[int],
+        shared: SharedMemory | None,
+        console: Console,
+        max_storage_time: float,
+    ) -> Self:
+        """What export() gave to another process; takes (fds) over. Both work on the
+        same state from now on. The last of them is the second, opened anew for this
+        process alone, or -1: then this does it."""
+        out, error = ffi.new("struct skerry_storage **"), new_error()
+        five = ffi.new("int[5]", fds)
+        raw, limit = shared.raw if shared else ffi.NULL, int(max_storage_time * NS)
+        code = lib.skerry_storage_import(
+            data, len(data), five, raw, limit, console.raw, out, error
+        )
+        check(code, error)
+        return adopt(cls, out[0])
+
+    def set_waits(self, waits: bool) -> None:
+        """Whether answers wait for sync(), in all processes that have this storage."""
+        lib.skerry_storage_set_waits(self.raw, waits)
+
+    def sync(self) -> None:
+        """Makes all calls so far outlive a power loss. Blocks; for any thread. When it
+        fails, no call succeeds from then on."""
+        error = new_error()
+        check(lib.skerry_storage_sync(self.raw, error), error)
+
+    def counts(self) -> StorageCounts:
+        """Of all processes, since the storage was made."""
+        raw = ffi.new("struct skerry_storage_counts *")
+        lib.skerry_storage_counts(self.raw, raw)
+        return StorageCounts(raw.calls, raw.failed, raw.repaired, raw.commits)

@@ -1,0 +1,149 @@
+"""A clone that serves."""
+
+import struct
+from collections.abc import Sequence
+
+from skerry.message import Request, Response
+from skerry.native.console import Console
+from skerry.native.raw import NS, Owner, check, ffi, lib, new_error
+from skerry.native.snapshot import Snapshot
+from skerry.native.storage import Storage
+
+_REPLY = struct.Struct("iIIIQ")  # the first fields of struct skerry_reply
+_REPLY_SIZE = ffi.sizeof("struct skerry_reply")
+_FAILED = int(lib.SKERRY_FAILED)
+_DISCARD = int(lib.SKERRY_DISCARD)
+_LARGE = int(lib.SKERRY_LARGE)
+_LINES = int(lib.SKERRY_LINES)
+_BUSY = int(lib.SKERRY_BUSY)
+_UNSYNCED = int(lib.SKERRY_UNSYNCED)
+_RARE = _FAILED | _DISCARD | _LARGE | _LINES | _BUSY | _UNSYNCED
+_HAS = int(lib.SKERRY_HAS_DATE) | int(lib.SKERRY_HAS_SERVER)  # as in Response
+_add = lib.skerry_add
+_run = lib.skerry_run
+BATCH = int(lib.SKERRY_BATCH)  # requests that Vm.serve_batch takes
+
+
+class Vm(Owner):
+    """A clone that answers one request at a time. After an answer it is as frozen
+    again or, when (rare) and (discard) are set, has to be closed.
+
+    A request may take (limit) seconds; serve() returns early after (inline) seconds if
+    that is not 0. With (hold) the clone stays as the request left it until reset(): for
+    tests that look at it.
+    """
+
+    _close = lib.skerry_vm_close
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        console: Console,
+        limit: float,
+        inline: float = 0.0,
+        storage: Storage | None = None,
+        hold: bool = False,
+    ) -> None:
+        out, error = ffi.new("struct skerry_vm **"), new_error()
+        limits = ffi.new("struct skerry_limits *")
+        limits.request_ns, limits.inline_ns = int(limit * NS), int(inline * NS)
+        limits.hold = hold
+        raw_storage = storage.raw if storage else ffi.NULL
+        code = lib.skerry_vm_open(
+            snapshot.raw, raw_storage, limits, console.raw, out, error
+        )
+        check(code, error)
+        super().__init__(out[0])
+        self._replies = lib.skerry_vm_replies(self.raw)
+        self._reply_bytes = ffi.buffer(self._replies, BATCH * _REPLY_SIZE)
+        self._out = ffi.buffer(lib.skerry_vm_out(self.raw), lib.SKERRY_OUT_SIZE)
+        self._requests: Sequence[Request] = ()
+        self._last = 0  # index of the last reply
+        self.rare = 0  # not 0: look at the next five
+        self.busy = False  # the last request goes on: resume() it
+        self.discard = False  # close this clone
+        self.failed = False  # the last request failed
+        self.unsynced = False  # the answers have to wait for Storage.sync()
+        self.has_lines = False  # the console has lines
+
+    def serve(self, request: Request) -> Response | None:
+        """Runs (request). None: it takes longer than the inline time: resume() it."""
+        answers = self.serve_batch((request,))
+        return answers[0] if answers else None
+
+    def serve_batch(self, requests: Sequence[Request]) -> list[Response]:
+        """Runs (requests), at most BATCH, one after the other. Returns the answers to
+        as many as were done; the others have not begun, but for the first of them if
+        (rare) and (busy) are set. (rare) is about the last one that began."""
+        raw = self.raw
+        self._requests = requests  # their bytes are used until they are answered
+        for each in requests:
+            body = each.body
+            _add(
+                raw,
+                each.method,
+                each.target,
+                each.headers,
+                each.content_type,
+                body,
+                len(body),
+            )
+        return self._answers(_run(raw))
+
+    def resume(self) -> Response:
+        """Carries a request on to its end; may take up to its limit."""
+        lib.skerry_resume(self.raw)
+        return self._answers(1)[0]
+
+    def _answers(self, count: int) -> list[Response]:
+        answers = []
+        out, rare = self._out, 0
+        for index in range(count):
+            status, flags, at, head_len, body_len = _REPLY.unpack_from(
+                self._reply_bytes, index * _REPLY_SIZE
+            )
+            rare |= flags & _RARE
+            rest = out[at : at + head_len + body_len]
+            answers.append(Response(status, rest, head_len, flags & _HAS))
+        self.rare = rare
+        if rare:
+            self._look_closer(answers, count - 1)
+        return answers
+
+    def _look_closer(self, answers: list[Response], last: int) -> None:
+        """Something is out of the ordinary, with the last answer most likely."""
+        self._last = last
+        rare, reply = self.rare, self._replies[last]
+        self.busy = bool(rare & _BUSY)
+        self.discard = bool(rare & _DISCARD)
+        self.failed = bool(rare & _FAILED)
+        self.has_lines = bool(rare & _LINES)
+        self.unsynced = bool(rare & _UNSYNCED)
+        if rare & _BUSY:
+            answers.pop()
+        elif rare & _LARGE:
+            rest = ffi.buffer(reply.head, reply.head_len)[:]
+            answers[last].rest = rest + ffi.buffer(reply.body, reply.body_len)[:]
+            self.discard = self.discard or self.reset() < 0
+
+    @property
+    def reason(self) -> str:
+        """Why the last request failed, or ""."""
+        reply = self._replies[self._last if self.rare else 0]
+        text: bytes = ffi.string(reply.reason) if reply.reason else b""
+        return text.decode("utf-8", "replace")
+
+    @property
+    def exits(self) -> tuple[int, int]:
+        """KVM_RUN calls of the first request served last: all, and those of storage."""
+        return self._replies[0].exits, self._replies[0].storage_runs
+
+    def reset(self) -> int:
+        """Puts the clone back to the frozen state once more. Returns the number of
+        pages that took, or -errno: then the clone cannot be used again."""
+        pages: int = lib.skerry_reset(self.raw)
+        return pages
+
+    def differing_pages(self) -> int:
+        """Pages that are not as frozen, found by looking at all of them. Slow."""
+        return int(lib.skerry_differing_pages(self.raw))
