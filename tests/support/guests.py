@@ -66,7 +66,7 @@ class Guest:
         shared_memory: int = 0,
         max_memory: int = 64,
         max_request_memory: int = 32,
-        boot_time: float = 10.0,
+        boot_time: float = 60.0,
         limit: float = 10.0,
         storage_time: float = 5.0,
         arguments: Sequence[str] | None = None,
