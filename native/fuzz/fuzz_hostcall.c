@@ -155,11 +155,12 @@ static int host_call(void)
     uint64_t which = number(1);
     set_registers(which < 0xf8 ? known[which % (sizeof(known) / sizeof(*known))]
                                : number(8));
+    struct storage_call call = {0};
     int stop = hostcall(m);
     if (stop == STOP_ANSWERED)
         check_answer();
     if (stop == STOP_STORAGE)
-        storage_answer(NULL, m);
+        demand(storage_answer(NULL, &call, m, 0) == STOP_FAILED);
     return stop;
 }
 
