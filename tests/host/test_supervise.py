@@ -102,6 +102,27 @@ def test_a_worker_that_sends_nonsense_is_ended(data):
     assert "forged" not in said
 
 
+def test_a_worker_that_hangs_is_ended(monkeypatch):
+    async def story():
+        child, out = Impostor(b""), io.StringIO()
+        slot = Slot(1, [], Wanted(config(one=1)), Tally(), Log(out))
+        slot.child = child
+        slot.serving.set()
+        first = asyncio.create_task(slot.ask())
+        await asyncio.sleep(0)
+        await slot.ask()
+        assert child.signals == [], "it still has time"
+        monkeypatch.setattr("skerry.supervise.slot._SILENT", -1.0)
+        await slot.ask()
+        first.cancel()
+        child.channel.close()
+        return child.signals, out.getvalue()
+
+    signals, said = asyncio.run(story())
+    assert signals == [signal.SIGKILL]
+    assert "worker 1 has not answered for" in said
+
+
 @pytest.mark.parametrize(
     ("news", "count"),
     [

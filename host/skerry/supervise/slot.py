@@ -24,6 +24,7 @@ from skerry.supervise.programs import Wanted, editions, use
 from skerry.supervise.tally import Tally
 
 _READY = 60.0  # seconds that a worker gets to take up all programs
+_SILENT = 60.0  # seconds that a worker may owe an answer: its event loop hangs
 _SHORT = 10.0  # seconds: a worker that lives less long was started too early
 _FIRST, _LONGEST = 0.1, 5.0  # seconds before a worker is started again
 
@@ -51,6 +52,7 @@ class Slot:
         self._sockets = sockets
         self.restarts = 0
         self.connections = 0
+        self._asked = 0.0  # when the worker was last asked, time.monotonic()
         self.since = 0.0  # when the worker was started, time.monotonic()
         self.child: Child[WorkerNews] | None = None
         self.serving = asyncio.Event()
@@ -169,9 +171,18 @@ class Slot:
         return await self._say(child, use(entries), Serving)
 
     async def ask(self) -> None:
-        """Has the worker tell what it has counted, unless it still owes an answer."""
-        if self.child and Counted not in self._news:
+        """Has the worker tell what it has counted, unless it still owes an answer. One
+        that owes it for too long hangs, and is ended."""
+        if self.child is None:
+            return
+        if Counted not in self._news:
+            self._asked = time.monotonic()
             await self._say(self.child, Ask(), Counted)
+        elif self.serving.is_set() and time.monotonic() > self._asked + _SILENT:
+            self._log.problem(
+                f"worker {self.number} has not answered for {_SILENT:g} s: ending it"
+            )
+            self.child.signal(signal.SIGKILL)
 
     async def drain(self, seconds: float) -> None:
         """Has the worker end within (seconds); returns when it accepts nobody."""
