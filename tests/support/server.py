@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -204,7 +204,8 @@ class Server:
             yield
         finally:
             for each in held:
-                os.kill(each, signal.SIGCONT)
+                with suppress(ProcessLookupError):  # killed inside
+                    os.kill(each, signal.SIGCONT)
 
     def stop(self, with_signal: int = signal.SIGTERM) -> int:
         """Ends it, and returns its exit status. May be called again."""
