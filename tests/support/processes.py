@@ -14,8 +14,8 @@ def with_descendants(pid: int) -> list[int]:
     """(pid), its children, their children, and so on."""
     found = [pid]
     for each in found:
-        for thread in os.listdir(f"/proc/{each}/task"):
-            with suppress(FileNotFoundError):  # ended meanwhile
+        with suppress(FileNotFoundError):  # ended meanwhile
+            for thread in os.listdir(f"/proc/{each}/task"):
                 children = Path(f"/proc/{each}/task/{thread}/children").read_text()
                 found += map(int, children.split())
     return found
@@ -83,9 +83,10 @@ def listening_port(pid: int) -> int | None:
     """The TCP port that (pid) or a descendant listens on; None if there is none yet."""
     links = set()
     for each in with_descendants(pid):
-        for name in os.listdir(f"/proc/{each}/fd"):
-            with suppress(FileNotFoundError):  # closed meanwhile
-                links.add(os.readlink(f"/proc/{each}/fd/{name}"))
+        with suppress(FileNotFoundError):  # ended meanwhile
+            for name in os.listdir(f"/proc/{each}/fd"):
+                with suppress(FileNotFoundError):  # closed meanwhile
+                    links.add(os.readlink(f"/proc/{each}/fd/{name}"))
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         if fields[3] == "0A" and f"socket:[{fields[9]}]" in links:
