@@ -20,8 +20,8 @@ from skerry.log import Log
 from skerry.message import Request
 from skerry.start import Started, pack, start
 
-pytestmark = pytest.mark.core
-
+# Not for the emulated machine: other processes, each a Python, take too long there, and
+# nothing here depends on the kind of KVM.
 INLINE = 0.001
 
 
