@@ -22,7 +22,7 @@ CALLS = 100 if EMULATED else 1000
 @pytest.fixture
 def books(guest) -> Guest:
     """Books with something in every kind of memory."""
-    vm = guest(SOURCE, **GUEST, storage_time=20 if EMULATED else 0.5)
+    vm = guest(SOURCE, **GUEST, storage_time=5 if EMULATED else 0.5)
     pairs = "/".join(f"{key}={key * 37}" for key in range(0, KEYS, 4))
     assert vm.text(f"/books/good/{pairs}").startswith("8 ")
     return vm
