@@ -51,7 +51,7 @@ LIMITS = {
     "workers_floor_over_ours_1": Limit("1 worker: floor / hello", 1.25, "x"),
     "workers_floor_over_ours_2": Limit("2 workers: floor / hello", 1.4, "x"),
     "workers_floor_over_ours_counter_1": Limit(
-        "1 worker: floor, 3 exits / counter", 1.25, "x"
+        "1 worker: floor, 3 exits / counter", 1.4, "x"
     ),
     "workers_floor_over_ours_counter_2": Limit(
         "2 workers: floor, 3 exits / counter", 1.4, "x"
