@@ -12,7 +12,9 @@
 #include <sys/mman.h>
 
 #include "bare.h"
+#include "demand.h"
 #include "hostcall.h"
+#include "input.h"
 #include "paging.h"
 #include "reply.h"
 #include "storage.h"
@@ -25,29 +27,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct bare b;
 static struct machine *m = &b.machine;
-
-#define demand(what)                                                                   \
-    do {                                                                               \
-        if (!(what)) {                                                                 \
-            fprintf(stderr, "ERROR %s:%d: not so: %s\n", __FILE__, __LINE__, #what);   \
-            abort();                                                                   \
-        }                                                                              \
-    } while (0)
-
-/* --- What is left of the input --- */
-
-static const uint8_t *input;
-static size_t left;
-
-static uint64_t number(size_t bytes)
-{
-    uint64_t value = 0;
-    bytes = bytes < left ? bytes : left;
-    memcpy(&value, input, bytes);
-    input += bytes;
-    left -= bytes;
-    return value;
-}
 
 static uint64_t place(uint64_t index)
 {

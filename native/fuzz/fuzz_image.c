@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "bare.h"
+#include "demand.h"
 #include "image.h"
 #include "paging.h"
 #include "stack.h"
@@ -14,14 +15,6 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct bare b;
-
-#define demand(what)                                                                   \
-    do {                                                                               \
-        if (!(what)) {                                                                 \
-            fprintf(stderr, "ERROR %s:%d: not so: %s\n", __FILE__, __LINE__, #what);   \
-            abort();                                                                   \
-        }                                                                              \
-    } while (0)
 
 /* Only the program's pages may differ from the frozen image, and only their entries in
  * the page tables. */

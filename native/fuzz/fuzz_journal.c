@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "crc.h"
+#include "demand.h"
 #include "disk.h"
+#include "input.h"
 #include "journal.h"
 #include "layout.h"
 
@@ -21,14 +23,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct journal_id ID = {{7}, "fuzz"};
 static char path[64];
 static uint8_t file[MOST], after[MOST];
-
-#define demand(what)                                                                   \
-    do {                                                                               \
-        if (!(what)) {                                                                 \
-            fprintf(stderr, "ERROR %s:%d: not so: %s\n", __FILE__, __LINE__, #what);   \
-            abort();                                                                   \
-        }                                                                              \
-    } while (0)
 
 /* --- What the sink hears --- */
 
@@ -51,19 +45,6 @@ static int extra(void *context, const uint8_t *bytes, uint64_t len)
 }
 
 /* --- The file, of the input --- */
-
-static const uint8_t *input;
-static size_t left;
-
-static uint64_t number(size_t bytes)
-{
-    uint64_t value = 0;
-    bytes = bytes < left ? bytes : left;
-    memcpy(&value, input, bytes);
-    input += bytes;
-    left -= bytes;
-    return value;
-}
 
 static void put_label(int fd, uint32_t which)
 {

@@ -102,3 +102,8 @@ struct kvm *kvm_get(struct skerry_error *err)
     pthread_mutex_unlock(&lock);
     return ready ? &kvm : NULL;
 }
+
+int skerry_open_kvm(struct skerry_error *err)
+{
+    return kvm_get(err) ? 0 : -ENODEV;
+}

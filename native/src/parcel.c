@@ -80,8 +80,3 @@ int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_s
     *out = s;
     return 0;
 }
-
-int skerry_open_kvm(struct skerry_error *err)
-{
-    return kvm_get(err) ? 0 : -ENODEV;
-}

@@ -255,10 +255,8 @@ static int sync_once(struct store *s, uint64_t wanted)
     if (__atomic_load_n(&c->synced, __ATOMIC_ACQUIRE) >= wanted)
         return 0;
     uint64_t sequence = __atomic_load_n(&c->reached, __ATOMIC_ACQUIRE);
-    int ret = journal_sync(s->file);
-    if (ret < 0)
-        __atomic_store_n(&c->lost, 1, __ATOMIC_SEQ_CST);
-    else
+    int ret = note_sync(s, journal_sync(s->file));
+    if (ret == 0)
         raise_to(&c->synced, sequence);
     return ret;
 }

@@ -3,7 +3,7 @@
 import resource
 
 from skerry.config import Config
-from skerry.http import Limits
+from skerry.http import Limits, descriptors
 
 _OWN = 64  # the event loop's, the channel's, the log's
 _CLONE = 2  # a VM and its vCPU
@@ -19,8 +19,7 @@ def needed(config: Config) -> int:
 def raise_limit(config: Config) -> str:
     """Raises our limit, which workers inherit, as far as we may. Returns a warning if
     that is not enough for (config), or ""."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    hard = descriptors.raise_limit()
     need = needed(config)
     if hard == resource.RLIM_INFINITY or need <= hard:
         return ""
