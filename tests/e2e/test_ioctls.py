@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 from support.client import ask, connection
-from support.programs import HELLO
+from support.programs import COUNTER, HELLO
 from support.tracer import NAMES, Tracer, ioctl_name
 
 # Reads 32 request headers and answers with as many of its own.
@@ -19,20 +19,6 @@ HANDLE {
         http_setf(RESPONSE, "X-Out-%d: %d", i, i);
     }
     reply("%zu", sum);
-}
-"""
-COUNTER = r"""
-static int count;
-static void increment(size_t n, struct virtbuffer buf[n], size_t res)
-{
-    count++;
-    storage_return(&count, sizeof count);
-}
-START { STORAGE_ALLOW(increment); }
-HANDLE {
-    int now;
-    storage_call(increment, 0, 0, &now, sizeof now);
-    reply("%d", now);
 }
 """
 TWICE = """

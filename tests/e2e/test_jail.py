@@ -12,7 +12,7 @@ import pytest
 from support.client import Raw, crowd, wait_until
 from support.nobody import NOBODY, as_nobody
 from support.processes import status
-from support.programs import HELLO, TROUBLE
+from support.programs import COUNTER, HELLO, TROUBLE
 from support.server import EXAMPLES, Server, write_config
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="root opens what others cannot")
@@ -123,20 +123,6 @@ STUCK = r"""
 #include <string.h>
 START { while (strcmp(getenv("KVM_TYPE"), "request") == 0) ; }
 HANDLE {}
-"""
-COUNTER = r"""
-static int count;
-static void increment(size_t n, struct virtbuffer buf[n], size_t res)
-{
-    count++;
-    storage_return(&count, sizeof count);
-}
-START { STORAGE_ALLOW(increment); }
-HANDLE {
-    int now;
-    storage_call(increment, 0, 0, &now, sizeof now);
-    reply("%d", now);
-}
 """
 
 

@@ -8,7 +8,7 @@ import signal
 import pytest
 from support.client import Raw, connection, wait_until
 from support.guests import PRELUDE, compile_guest
-from support.programs import COUNT, GATE, HELLO, SLEEPY, enter
+from support.programs import COUNT, COUNTER, GATE, HELLO, SLEEPY, enter
 from support.server import Server, write_config
 
 AGAIN = r"(?m)^configuration loaded again: (.*)$"
@@ -172,23 +172,7 @@ def files(server):
     return [len(os.listdir(f"/proc/{pid}/fd")) for pid in pids]
 
 
-KEPT = {
-    "storage": True,
-    "source": r"""
-    static int count;
-    static void add(size_t n, struct virtbuffer buf[], size_t res)
-    {
-        count++;
-        storage_return(&count, sizeof count);
-    }
-    START {}
-    HANDLE {
-        int now = 0;
-        storage_call(add, 0, 0, &now, sizeof now);
-        reply("%d", now);
-    }
-    """,
-}
+KEPT = {"storage": True, "source": COUNTER}
 
 
 def test_another_durability_is_taken_up_and_the_state_stays(begin, reload, tmp_path):

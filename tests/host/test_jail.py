@@ -11,6 +11,7 @@ import pytest
 from support.guests import PRELUDE, compile_guest
 from support.jail import jailed, waiting
 from support.processes import status
+from support.programs import COUNTER
 
 NOBODY = 65534
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="root becomes somebody else")
@@ -228,21 +229,6 @@ threading.Thread(target=work, daemon=True).start()
 
 
 # --- What goes on working ---
-
-COUNTER = r"""
-static int count;
-static void increment(size_t n, struct virtbuffer buf[n], size_t res)
-{
-    count++;
-    storage_return(&count, sizeof count);
-}
-START { STORAGE_ALLOW(increment); }
-HANDLE {
-    int now;
-    storage_call(increment, 0, 0, &now, sizeof now);
-    reply("%d", now);
-}
-"""
 
 
 def test_a_program_starts_and_serves_in_the_jail(tmp_path) -> None:

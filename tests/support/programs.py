@@ -79,6 +79,22 @@ START { sleep(2); } HANDLE { reply("awake"); }
 """
 }
 
+# Counts in storage: every request adds one, and tells the sum.
+COUNTER = r"""
+static int count;
+static void increment(size_t n, struct virtbuffer buf[n], size_t res)
+{
+    count++;
+    storage_return(&count, sizeof count);
+}
+START { STORAGE_ALLOW(increment); }
+HANDLE {
+    int now;
+    storage_call(increment, 0, 0, &now, sizeof now);
+    reply("%d", now);
+}
+"""
+
 
 def enter(client: Raw, server: Server, name: str = "gate") -> None:
     """Sends a request of (client) into the gate (name), and waits until it is there."""
