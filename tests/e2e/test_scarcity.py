@@ -126,7 +126,7 @@ def test_without_memory_requests_are_500_or_503_and_later_200(serve):
         assert {answer.status for answer in answers} == {200}
     finally:
         limit_memory(pids, None)
-    # Not at once: what failed a moment ago is not tried again for one tenth of a second.
+    # Not at once: what has failed is not tried again for a tenth of a second.
     for path in ("/hello", "/memory/40"):
         wait_until(lambda path=path: server.get(path).status == 200)
     assert server.pids() == pids
