@@ -5,7 +5,7 @@ a group: its keys are defaults for the programs that name it. Nothing stops at t
 first mistake: load() reads on, and reports every problem at once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -16,10 +16,48 @@ from skerry.entries import Entry, Field, read_entries
 from skerry.errors import ConfigError
 from skerry.keeping import Keeping
 from skerry.keys import COMPUTE, KEYS
-from skerry.paths import program_file
+from skerry.paths import fetched_file, program_file
+from skerry.places import Places
 from skerry.problems import Problems, nearest, quote
 
 Pairs = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FromHeader:
+    """An arg that comes with each request, in the header of this name."""
+
+    header: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warmup:
+    """Requests that a program gets before it is frozen; (headers) are whole fields."""
+
+    num_requests: int
+    url: str
+    method: str
+    headers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file to be fetched, and its SHA-256 if that is known."""
+
+    uri: str
+    filename: Path
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedPath:
+    """A file that the program sees as (virtual), or with (prefix) a directory and all
+    below it; (writable) for storage and start-up."""
+
+    real: Path
+    virtual: str
+    prefix: bool
+    writable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +71,13 @@ class Program:
     group: str
     uri: str | None
     filename: Path
+    sha256: str | None
+    download: tuple[Download, ...]
+    key: str | None
     storage: bool
     storage_file: Path | None
     durability: str
+    live_update: str
     shared_memory: int
     max_boot_time: float
     max_request_time: float
@@ -46,7 +88,21 @@ class Program:
     max_queue: int
     main_arguments: tuple[str, ...] | None
     environment: tuple[str, ...]
+    arg: str | FromHeader
+    ephemeral: bool
+    control_ephemeral: bool
+    warmup: Warmup | None
+    cold_start_file: Path | None
+    hugepages: bool
+    allowed_paths: tuple[AllowedPath, ...]
+    current_working_directory: str
+    allowed_hosts: tuple[str, ...]
+    allow_debug: bool
     stdout: bool
+
+    def for_guests(self) -> "Program":
+        """What a process may know that runs guests: not the key."""
+        return self if self.key is None else replace(self, key=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +144,7 @@ class Reader:
         self.base = base
         self.problems = problems
         self.keeping = Keeping(base, problems)
+        self.places = Places(base, problems)
         groups = {entry.name: entry for entry in entries if entry.is_group}
         self.groups = {COMPUTE: Entry(COMPUTE, 0)} | groups
 
@@ -99,6 +156,7 @@ class Reader:
         values["name"] = entry.name
         values["filename"] = self.filename(entry)
         values["storage_file"] = self.keeping.storage_file(entry, fields)
+        values |= self.places.read(entry, fields)
         values["max_request_memory"] = self.request_memory(entry, fields)
         return values
 
@@ -130,11 +188,11 @@ class Reader:
             return None
         if field.value is None:
             return None
+        find = fetched_file if "uri" in entry.fields else program_file
         try:
-            return program_file(str(field.value), self.base)
+            return find(str(field.value), self.base)
         except ValueError as error:
-            message = f"{error}{uri_hint(entry)}"
-            self.problems.add(field.line, message, entry.name, "filename")
+            self.problems.add(field.line, str(error), entry.name, "filename")
             return None
 
     def request_memory(self, entry: Entry, fields: dict[str, Field]) -> int | None:
@@ -166,4 +224,4 @@ def joined(group: Field, program: Field) -> Field:
 
 
 def uri_hint(entry: Entry) -> str:
-    return " (uri is not fetched yet)" if "uri" in entry.fields else ""
+    return " (where uri's is kept)" if "uri" in entry.fields else ""

@@ -44,6 +44,15 @@ def storage_file(text: str, base: Path) -> Path:
     return path
 
 
+def fetched_file(text: str, base: Path) -> Path:
+    """The absolute path that (text) means, of a file that will be fetched: it may be
+    there or not yet. Raises ValueError as the two above do."""
+    path = base / expand(text)
+    if not path.parent.is_dir():
+        raise ValueError(f"expected a directory that exists: {path.parent}")
+    return program_file(text, base) if path.exists() else path
+
+
 def expand(text: str) -> str:
     """(text) with $HOME, ${HOME}, $PWD and ${PWD} replaced; ValueError for others."""
     return VARIABLE.sub(variable, text)

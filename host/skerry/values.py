@@ -3,6 +3,7 @@
 A kind's (expected) completes the sentence "expected ..."; its read() takes a value
 of the tree and returns it as Python sees it, or raises ValueError with a message."""
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -115,6 +116,20 @@ class Text:
         if "\0" in value.data:
             raise wrong(f"{self.expected} without NUL", value, where)
         return value.data
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A string that (pattern), a regular expression, matches from end to end."""
+
+    pattern: str
+    expected: str
+
+    def read(self, value: Value) -> str:
+        text = Text(self.expected).read(value)
+        if not re.fullmatch(self.pattern, text):
+            raise wrong(self.expected, value)
+        return text
 
 
 @dataclass(frozen=True, slots=True)

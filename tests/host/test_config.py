@@ -7,7 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from skerry.config import Config, Program, defaults, load
+from skerry.config import (
+    AllowedPath,
+    Config,
+    Download,
+    FromHeader,
+    Program,
+    Warmup,
+    defaults,
+    load,
+)
 from skerry.errors import ConfigError, ProgramError, SkerryError
 from skerry.keys import KEYS, table
 
@@ -64,9 +73,13 @@ def test_a_filename_is_enough(directory):
         group="compute",
         uri=None,
         filename=directory.path / "hello",
+        sha256=None,
+        download=(),
+        key=None,
         storage=False,
         storage_file=None,
         durability="process",
+        live_update="refuse",
         shared_memory=0,
         max_boot_time=16.0,
         max_request_time=8.0,
@@ -77,6 +90,16 @@ def test_a_filename_is_enough(directory):
         max_queue=256,
         main_arguments=None,
         environment=(),
+        arg="",
+        ephemeral=True,
+        control_ephemeral=False,
+        warmup=None,
+        cold_start_file=None,
+        hugepages=False,
+        allowed_paths=(),
+        current_working_directory="/",
+        allowed_hosts=(),
+        allow_debug=False,
         stdout=True,
     )
 
@@ -90,9 +113,13 @@ def test_every_key_reaches_the_program(directory):
     keys = {
         "group": "compute",
         "uri": "https://some.where/hello",
+        "sha256": "5" * 64,
+        "download": {"uri": "https://some.where/data", "filename": "data"},
+        "key": "0123456789abcdef",
         "storage": True,
         "storage_file": str(directory.path / "state"),
         "durability": "fsync",
+        "live_update": "fresh",
         "shared_memory": 2,
         "max_boot_time": 1,
         "max_request_time": 0.5,
@@ -103,10 +130,30 @@ def test_every_key_reaches_the_program(directory):
         "max_queue": 0,
         "main_arguments": ["-v", ""],
         "environment": ["A=1", "B=x=y", "C="],
+        "arg": {"header": "X-Arg"},
+        "ephemeral": False,
+        "control_ephemeral": True,
+        "warmup": {"num_requests": 5, "headers": ["A: b"]},
+        "cold_start_file": "cold",
+        "hugepages": True,
+        "allowed_paths": ["/etc", {"real": "hello", "virtual": "/data"}],
+        "current_working_directory": "/data",
+        "allowed_hosts": ["example.com", "*.example.com:8443"],
+        "allow_debug": True,
         "stdout": False,
     }
     program = directory.hello(**keys)
+    here = directory.path
     read = {
+        "download": (Download("https://some.where/data", here / "data", None),),
+        "arg": FromHeader("X-Arg"),
+        "warmup": Warmup(5, "/", "GET", ("A: b",)),
+        "cold_start_file": here / "cold",
+        "allowed_paths": (
+            AllowedPath(Path("/etc"), "/etc", True, False),
+            AllowedPath(here / "hello", "/data", False, False),
+        ),
+        "allowed_hosts": ("example.com", "*.example.com:8443"),
         "main_arguments": ("-v", ""),
         "environment": ("A=1", "B=x=y", "C="),
         "storage_file": directory.path / "state",
@@ -268,10 +315,12 @@ def test_a_missing_file_is_an_error_that_names_the_resolved_path(directory):
     assert "File name too long" in directory.hello_problem("filename", "x" * 300)
 
 
-def test_a_missing_file_with_a_uri_says_that_nothing_is_fetched(directory):
-    text = '"hello": { "uri": "https://x/y", "filename": "gone" }'
+def test_with_a_uri_the_file_may_be_missing_but_not_its_directory(directory):
+    fetched = directory.program('"hello": {"uri": "https://x/y", "filename": "later"}')
+    assert fetched.filename == directory.path / "later"
+    text = '"hello": { "uri": "https://x/y", "filename": "gone/hello" }'
     (problem,) = directory.problems(text)
-    assert problem.endswith("/gone: No such file or directory (uri is not fetched yet)")
+    assert problem.endswith(f"expected a directory that exists: {directory.path}/gone")
 
 
 def test_a_hint_is_safe_to_print(directory):
@@ -287,10 +336,9 @@ def test_a_program_is_a_regular_file(directory, path, kind):
     assert message.startswith(f"expected a regular file, found {kind}: /")
 
 
-def test_a_uri_alone_is_not_enough_yet(directory):
+def test_a_uri_needs_a_place_for_what_it_names(directory):
     assert directory.problems('\n"hello": {\n"uri": "https://x/y" }') == [
-        "2: hello.filename: missing; expected the program's file"
-        " (uri is not fetched yet)"
+        "2: hello.filename: missing; expected the program's file (where uri's is kept)"
     ]
 
 
@@ -333,7 +381,28 @@ PAIRS = 'expected a list of "KEY=VALUE" strings, found '
         ("filename", 1, "expected a string, found 1"),
         ("filename", "a\0b", 'expected a string without NUL, found "a\\u0000b"'),
         ("group", None, "expected a string, found null"),
-        ("uri", ["x"], "expected a string, found a list"),
+        ("uri", ["x"], "expected a URI: http://, https:// or file://, found a list"),
+        (
+            "uri",
+            "ftp://x",
+            'expected a URI: http://, https:// or file://, found "ftp://x"',
+        ),
+        ("sha256", "ab", 'expected a SHA-256 of 64 hexadecimal digits, found "ab"'),
+        ("arg", 1, 'expected a string, or {"header": NAME}, found 1'),
+        ("arg", {"heder": "X"}, 'unknown name "heder"; did you mean header?'),
+        ("warmup", {"url": "x"}, '"url": expected a path such as /, found "x"'),
+        (
+            "download",
+            {"uri": "http://x"},
+            '"filename" is missing in an object with "uri" and "filename"',
+        ),
+        ("allowed_paths", [{}], 'item 1: "real" is missing in an object with "real"'),
+        (
+            "allowed_paths",
+            ["/nowhere"],
+            "expected a file or a directory that exists: /nowhere",
+        ),
+        ("live_update", "x", 'expected "refuse" or "fresh", found "x"'),
         ("durability", "disk", 'expected "process" or "fsync", found "disk"'),
         ("durability", True, 'expected "process" or "fsync", found true'),
         ("max_queue", -1, "expected an integer from 0 to 65536, found -1"),
