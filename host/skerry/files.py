@@ -53,22 +53,30 @@ class Files:
 
 
 @contextmanager
-def open_files(config: Config) -> Iterator[Files]:
+def open_files(
+    config: Config, program: Path | None = None, anew: bool = False
+) -> Iterator[Files]:
     """Opens what starting (config) takes, and closes it at the end. ProgramError when
-    that cannot be done."""
+    that cannot be done. (program) is read in place of the configured file. With (anew),
+    the file of its storage is an empty one, new_file(), beside that of who serves."""
     with ExitStack() as held:
 
         def hold(fd: int) -> int:
             held.callback(os.close, fd)
             return fd
 
-        program, storage, control = hold(_open_program(config)), -1, (-1, -1)
+        file = program or config.filename
+        opened, storage, control = hold(_open_program(config, file)), -1, (-1, -1)
         if config.storage_file:
-            storage = hold(_open_storage(config, config.storage_file))
+            path = config.storage_file
+            if anew:
+                path = new_file(path)
+                path.unlink(missing_ok=True)
+            storage = hold(_open_storage(config, path))
         if config.storage:
             memory = hold(os.memfd_create("skerry-storage", os.MFD_CLOEXEC))
             control = memory, hold(open_anew(memory))
-        yield Files(program, storage, control)
+        yield Files(opened, storage, control)
 
 
 def open_anew(fd: int) -> int:
@@ -76,11 +84,23 @@ def open_anew(fd: int) -> int:
     return os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
 
 
-def _open_program(config: Config) -> int:
+def new_file(path: Path) -> Path:
+    """Where what is to replace file (path) is made: in the directory that has it."""
+    real = path.resolve()
+    return real.with_name(f"{real.name}.new")
+
+
+def old_file(path: Path) -> Path:
+    """What file (path) is called that has been replaced, if it is kept."""
+    real = path.resolve()
+    return real.with_name(f"{real.name}.old")
+
+
+def _open_program(config: Config, path: Path) -> int:
     try:
-        return os.open(config.filename, os.O_RDONLY | _FLAGS)
+        return os.open(path, os.O_RDONLY | _FLAGS)
     except OSError as error:
-        reason = f"{config.filename}: {error.strerror}"
+        reason = f"{path}: {error.strerror}"
         raise ProgramError(config.name, "read", reason) from None
 
 
@@ -99,14 +119,15 @@ def _open_synced(path: Path) -> int:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
     try:
         if os.fstat(fd).st_size == 0:
-            _sync_directory(path.resolve().parent)
+            sync_directory(path.resolve().parent)
     except BaseException:
         os.close(fd)
         raise
     return fd
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """The names in it outlive a power loss from now on."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -30,6 +30,7 @@ class Program:
         self._line = Line(config.max_queue, config.max_request_time, self._refuse)
         self._requests = self._line.requests
         self._scheduled = False
+        self._is_held = False
         limit = config.concurrency
         self._pool = Pool(self._clone, limit, self._schedule, self._tell)
         self._free = self._pool.free
@@ -71,6 +72,26 @@ class Program:
         is_saved = self._commit is None or self._commit.is_idle
         return not self._requests and self._pool.is_idle and is_saved
 
+    @property
+    def is_busy(self) -> bool:
+        """A request that has begun has not been answered yet."""
+        is_saved = self._commit is None or self._commit.is_idle
+        return self._pool.busy > 0 or not is_saved
+
+    def hold(self, held: bool) -> None:
+        """While (held), requests wait, and none begins."""
+        self._is_held = held
+        if self._requests:
+            self._schedule()
+
+    def take_waiting(self) -> list[Request]:
+        """The requests that have waited because it was held; they are the caller's."""
+        if not self._is_held:
+            return []
+        waiting = list(self._requests)
+        self._line.leave(len(waiting))
+        return waiting
+
     def answer(self, request: Request) -> Response | None:
         """Puts (request) off until the event loop has read what else there is: then
         all are served in one batch."""
@@ -98,6 +119,9 @@ class Program:
         self._scheduled = False
         batch = self._line.first(BATCH)
         if not batch:
+            return
+        if self._is_held:
+            self._line.wait()
             return
         vm = self._free.pop() if self._free else self._pool.take()
         if vm:

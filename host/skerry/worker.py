@@ -28,6 +28,8 @@ from skerry.messages import (
     Drain,
     Draining,
     Serving,
+    Settle,
+    Settled,
     Use,
 )
 from skerry.start import Parcel
@@ -46,6 +48,7 @@ class Worker:
         self._log = Log()
         self._app = App(self._log)
         self._server: http.Server | None = None
+        self._settling: set[asyncio.Task[None]] = set()
         self._end = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
@@ -94,6 +97,10 @@ class Worker:
                 self._app.add(command.id, Parcel(command.data, fds))
             case Use():
                 await self._use(command)
+            case Settle():
+                task = asyncio.create_task(self._settle(command))
+                self._settling.add(task)
+                task.add_done_callback(self._settling.discard)
             case Ask():
                 connections = self._server.connections if self._server else 0
                 await self._channel.send(Counted(connections, self._app.counts()))
@@ -101,10 +108,15 @@ class Worker:
                 self.end(command.seconds)
 
     async def _use(self, command: Use) -> None:
-        self._app.use(command.programs)
+        self._app.use(command.programs, command.held)
         if self._server is None:
             self._server = await http.serve_on(self._app, self._sockets)
         await self._channel.send(Serving())
+
+    async def _settle(self, command: Settle) -> None:
+        await self._app.settle(command.programs, command.seconds)
+        with contextlib.suppress(OSError):
+            await self._channel.send(Settled())
 
 
 async def _main(end: str, numbers: Sequence[str]) -> None:

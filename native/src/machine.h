@@ -18,7 +18,14 @@
 #define REASON_SIZE 256
 #define SYSCALL_NUMBERS 512
 
-enum callback { ON_GET = 1, ON_POST = 2, ON_REQUEST = 3, ON_ERROR = 5 };
+enum callback {
+    ON_GET = 1,
+    ON_POST = 2,
+    ON_REQUEST = 3,
+    ON_ERROR = 5,
+    ON_LIVE_UPDATE = 6,
+    ON_LIVE_RESTORE = 7
+};
 
 /* What a program has told during start-up; does not change after. */
 struct program_facts {
@@ -64,6 +71,13 @@ struct storage_result {
     uint64_t len;
 };
 
+/* What another build has handed over, while on_live_restore runs. */
+struct restore {
+    const uint8_t *data;
+    uint64_t len;
+    int taken;
+};
+
 struct machine {
     struct guestmem mem;
     struct dirty dirty;
@@ -75,11 +89,12 @@ struct machine {
     struct skerry_console *console;
     struct exchange exchange;
     struct storage_result result;
-    int booting;       /* start-up calls are allowed */
-    uint64_t deadline; /* of what runs now */
-    uint64_t pause;    /* when it is to be left for a while, 0 = never */
-    uint64_t asleep;   /* the program sleeps until then (clock_now), 0 = it is awake */
-    uint32_t exits;    /* KVM_RUN calls since they were last set to 0 */
+    struct restore *restore; /* or NULL */
+    int booting;             /* start-up calls are allowed */
+    uint64_t deadline;       /* of what runs now */
+    uint64_t pause;          /* when it is to be left for a while, 0 = never */
+    uint64_t asleep; /* the program sleeps until then (clock_now), 0 = it is awake */
+    uint32_t exits;  /* KVM_RUN calls since they were last set to 0 */
     uint32_t storage_exits;
     uint64_t reqmem_upper;    /* bytes: the most that one request has written */
     int touched;              /* a system call may have changed (*process) */

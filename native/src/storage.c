@@ -70,7 +70,7 @@ static int copy_in(struct machine *m, const struct machine *caller,
     return guest_write(&m->mem, inbox.begin, a->in, a->count * sizeof(*a->in));
 }
 
-static void prepare(struct machine *m, const struct storage_args *a)
+void storage_prepare(struct machine *m, const struct storage_args *a)
 {
     struct kvm_api_exchange *page = machine_exchange(m);
     struct guest_call call = {.function = a->function,
@@ -87,8 +87,7 @@ static void prepare(struct machine *m, const struct storage_args *a)
     vcpu_call(&m->vm, &call, 0);
 }
 
-/* What the function returned, by either way: bytes and length, or NULL. */
-static const uint8_t *result_of(struct machine *m, uint64_t *len)
+const uint8_t *storage_result(struct machine *m, uint64_t *len)
 {
     struct kvm_api_exchange *page = machine_exchange(m);
     if (m->result.ready) {
@@ -110,8 +109,7 @@ static uint64_t copy_out(struct machine *caller, const struct storage_args *a,
     return len;
 }
 
-/* A machine whose vCPU was stopped in the middle is made anew, on the same memory. */
-static int mend(struct skerry_storage *s)
+int storage_mend(struct skerry_storage *s)
 {
     struct skerry_error err;
     if (!s->broken)
@@ -130,7 +128,7 @@ static int mend(struct skerry_storage *s)
 static int enter(struct skerry_storage *s, struct storage_args *a,
                  struct machine *caller)
 {
-    int ret = mend(s);
+    int ret = storage_mend(s);
     if (ret < 0)
         return ret;
     struct machine *m = &s->machine;
@@ -140,19 +138,18 @@ static int enter(struct skerry_storage *s, struct storage_args *a,
     }
     uint64_t end = clock_now() + s->call_ns;
     m->deadline = end < caller->deadline ? end : caller->deadline;
-    prepare(m, a);
+    storage_prepare(m, a);
     store_begin(&s->store);
     return 0;
 }
 
-/* The pages that the call may have written to; NULL when nobody knows. */
-static const struct dirty *written(struct machine *m)
+const struct dirty *storage_written(struct machine *m)
 {
     dirty_collect(&m->dirty);
     return m->dirty.failed ? NULL : &m->dirty;
 }
 
-static void keep_short(struct skerry_storage *s)
+void storage_keep_short(struct skerry_storage *s)
 {
     struct machine *m = &s->machine;
     uint32_t listed = m->dirty.count;
@@ -173,14 +170,14 @@ static uint64_t commit(struct skerry_storage *s, const struct storage_args *a,
 {
     struct machine *m = &s->machine;
     uint64_t len;
-    const uint8_t *result = result_of(m, &len);
+    const uint8_t *result = storage_result(m, &len);
     if (!result) {
         console_note(m->console, "storage function 0x%lx returned no result",
                      (unsigned long)a->function);
-        store_roll_back(&s->store, written(m));
+        store_roll_back(&s->store, storage_written(m));
         return MINUS_ONE;
     }
-    int ret = store_commit(&s->store, written(m));
+    int ret = store_commit(&s->store, storage_written(m));
     if (ret < 0) {
         console_note(m->console, "storage file: %s; storage function 0x%lx undone",
                      strerror(-ret), (unsigned long)a->function);
@@ -201,9 +198,9 @@ static uint64_t finish(struct skerry_storage *s, const struct storage_args *a,
         console_note(m->console, "storage function 0x%lx failed: %s",
                      (unsigned long)a->function,
                      m->reason[0] ? m->reason : "state changed");
-        store_roll_back(&s->store, written(m));
+        store_roll_back(&s->store, storage_written(m));
     }
-    keep_short(s);
+    storage_keep_short(s);
     return result;
 }
 
@@ -242,7 +239,9 @@ static int begin(struct skerry_storage *s, struct storage_call *call,
         return STOP_BUSY;
     if (ret < 0) {
         lock_forget(&s->store.control->lock, &call->ticket);
-        if (ret != -EAGAIN)
+        if (ret == -ESHUTDOWN)
+            console_note(s->console, "storage call: another build has taken over");
+        else if (ret != -EAGAIN)
             console_note(s->console, "storage file: %s", strerror(-ret));
         return end(call, caller, MINUS_ONE);
     }
@@ -279,7 +278,7 @@ void storage_abandon(struct skerry_storage *s, struct storage_call *call)
         lock_forget(&s->store.control->lock, &call->ticket);
     if (call->step == STEP_RUNNING) {
         s->broken = 1;
-        store_roll_back(&s->store, written(&s->machine));
+        store_roll_back(&s->store, storage_written(&s->machine));
         store_give(&s->store);
     }
     call->step = STEP_NONE;

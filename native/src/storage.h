@@ -47,4 +47,23 @@ void storage_abandon(struct skerry_storage *s, struct storage_call *call);
 
 struct skerry_storage *storage_share(struct skerry_storage *s);
 
+/* --- The parts of a call, for whoever has the lock --- */
+
+/* A machine whose vCPU was stopped in the middle is made anew, on the same memory. 0 or
+ * -errno. */
+int storage_mend(struct skerry_storage *s);
+
+/* Has the machine's next run call a->function with (a->count, buffers, a->dst_len). */
+void storage_prepare(struct machine *m, const struct storage_args *a);
+
+/* What the function returned, by either way: bytes and length, or NULL. */
+const uint8_t *storage_result(struct machine *m, uint64_t *len);
+
+/* The pages that the call may have written to; NULL when nobody knows. */
+const struct dirty *storage_written(struct machine *m);
+
+/* Behind commit or roll-back: drops a list of pages that costs more than it is worth.
+ */
+void storage_keep_short(struct skerry_storage *s);
+
 #endif

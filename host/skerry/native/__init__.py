@@ -12,7 +12,13 @@ from skerry.native.machine import KvmFacts, open_kvm, probe
 from skerry.native.memory import SharedMemory
 from skerry.native.raw import NativeError
 from skerry.native.snapshot import Snapshot
-from skerry.native.storage import Storage, StorageCounts, StorageFile
+from skerry.native.storage import (
+    Storage,
+    StorageCounts,
+    StorageFile,
+    is_moved,
+    move_back,
+)
 from skerry.native.vm import BATCH, Vm
 
 __all__ = [
@@ -31,6 +37,8 @@ __all__ = [
     "Vm",
     "boot",
     "enter_jail",
+    "is_moved",
+    "move_back",
     "open_kvm",
     "prepare_jail",
     "probe",

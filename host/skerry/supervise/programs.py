@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from skerry import native
 from skerry.config import Config, Program
 from skerry.files import open_anew
 from skerry.messages import Add, Booted, NotBooted, Use
+from skerry.start import Origin
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,17 @@ class Edition:
     seat: int | None
     version: str
     ready_ms: float
+    origin: Origin = "new"
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether its storage is over: another edition has what it knew."""
+        return self.seat is not None and native.is_moved(self.fds[self.seat])
+
+    def move_back(self) -> None:
+        """Its storage goes on: the edition that took it over will not serve."""
+        if self.seat is not None:
+            native.move_back(self.fds[self.seat])
 
     @property
     def parcel(self) -> Add:
@@ -51,16 +64,23 @@ class Edition:
 
 @dataclass(frozen=True)
 class Entry:
-    """A program of the configuration: its edition, or why it has none."""
+    """A program of the configuration: its edition, or why it has none: (step) failed
+    because of (reason)."""
 
     config: Program
     edition: Edition | None
-    failure: str = ""
+    step: str = ""
+    reason: str = ""
+
+    @property
+    def failure(self) -> str:
+        """Why the last start failed, or ""."""
+        return f"{self.step}: {self.reason}" if self.step else ""
 
     def is_changed(self, config: Program) -> bool:
         """Whether (config) has to be started anew: it is another one, its file is, or
         there is nothing that serves. Reads the file."""
-        if self.edition is None or self.config != config:
+        if self.edition is None or self.config.for_guests() != config.for_guests():
             return True
         return file_version(config.filename) != self.edition.version
 
@@ -79,11 +99,12 @@ Entries = dict[str, Entry]
 
 class Wanted:
     """What workers are to serve: (config), and once that is (known), what has come of
-    it: (entries), by name."""
+    it: (entries), by name. (held) are the editions, by id, that begin no request."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.entries: Entries = {}
+        self.held: set[int] = set()
         self.known = asyncio.Event()
 
 
@@ -91,22 +112,28 @@ def editions(entries: Entries) -> list[Edition]:
     return [each.edition for each in entries.values() if each.edition]
 
 
-def use(entries: Entries) -> Use:
+def use(wanted: Wanted) -> Use:
     """What workers are told to serve."""
-    return Use(
-        [
-            (name, each.edition.id if each.edition else None)
-            for name, each in entries.items()
-        ]
-    )
+    served = [
+        (name, each.edition.id if each.edition else None)
+        for name, each in wanted.entries.items()
+    ]
+    return Use(served, sorted(wanted.held))
 
 
 def enter(config: Program, news: Booted | NotBooted, fds: tuple[int, ...]) -> Entry:
     """What has come of starting (config)."""
     if isinstance(news, NotBooted):
-        return Entry(config, None, f"{news.step}: {news.reason}")
+        return Entry(config, None, news.step, news.reason)
     edition = Edition(
-        news.id, config, news.data, fds, news.seat, news.version, news.ready_ms
+        news.id,
+        config.for_guests(),
+        news.data,
+        fds,
+        news.seat,
+        news.version,
+        news.ready_ms,
+        news.origin,
     )
     return Entry(config, edition)
 
