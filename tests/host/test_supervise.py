@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import errno
 import io
 import os
@@ -168,6 +169,7 @@ class Talker:
 
     async def send(self, order, fds=()):
         self.said.append(type(order).__name__)
+        self.last = order
 
 
 @contextlib.contextmanager
@@ -226,6 +228,23 @@ def test_that_state_has_moved_is_believed_only_when_it_has():
         old.move_back()
         assert not old.is_moved
         entry.edition.close()
+
+
+def test_the_boot_process_is_not_told_a_programs_key():
+    (program,) = config(one=1).programs
+    secret = dataclasses.replace(program, key="correct-horse-battery")
+    run, talker = _Run({}, [].append, Log(io.StringIO()), hold), Talker()
+    asyncio.run(run._order(talker, 1, Order(secret)))
+    assert talker.last.config == program
+    assert talker.last.config.key is None
+
+
+def test_another_key_is_no_reason_to_start_a_program_anew():
+    (program,) = config(one=1).programs
+    version = file_version(program.filename)
+    entry = Entry(program, Edition(1, program, b"", (), None, version, 0.0))
+    assert not entry.is_changed(dataclasses.replace(program, key="another-key-of-it"))
+    assert entry.is_changed(dataclasses.replace(program, concurrency=2))
 
 
 def test_what_holds_in_the_boot_process_is_heard_before_its_first_guest_only():
