@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from support.client import Raw, wait_until
+from support.processes import with_descendants
 from support.programs import COUNT, GATE, HELLO, enter
 from support.server import Server, skerry, write_config
 from support.updates import Crowd, build
@@ -198,8 +199,10 @@ def test_storage_that_is_not_handed_over_may_begin_anew(site):
 
 
 def restart(made):
-    """Another host, after the first was killed."""
+    """Another host, after the first was killed with all its processes."""
+    pids = with_descendants(made.server.process.pid)
     made.server.stop(signal.SIGKILL)
+    wait_until(lambda: not any(Path(f"/proc/{each}").exists() for each in pids))
     made.server = Server(made.directory / "programs.json", workers=2)
 
 
@@ -212,6 +215,22 @@ def test_a_storage_file_goes_over_to_the_new_build(site, tmp_path):
     restart(made)
     assert made.ask() == "2 3"
     assert {each.name for each in tmp_path.glob("kept*")} == {"kept"}
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.3, 0.6, 0.9])
+def test_whenever_all_is_killed_one_build_has_the_whole_state(site, tmp_path, delay):
+    kept = {"storage_file": str(tmp_path / "kept")}
+    made = site(**one(1, **kept))
+    assert [made.ask() for _ in range(3)] == ["1 1", "1 2", "1 3"]
+    write_config(tmp_path, one(2, **kept))
+    made.server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: made.server.all_of("skerry.booter"))
+    time.sleep(delay)
+    restart(made)
+    if made.server.get("/one").status == 503:  # the file is still the old build's
+        write_config(tmp_path, one(1, **kept))
+        restart(made)
+    assert made.ask() in ("1 4", "2 4")
 
 
 def test_an_update_that_fails_leaves_the_storage_file_to_the_old_build(site, tmp_path):

@@ -23,7 +23,7 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         description="Starts every program that FILE names and serves them over HTTP: "
         "/NAME and /NAME/... reach program NAME, and so does a Host header that "
         "equals NAME. SIGTERM or Ctrl-C stops it when what is in flight is done; "
-        "SIGHUP loads the configuration again.",
+        "SIGHUP and skerry reload load the configuration again.",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="JSON configuration")
     parser.add_argument(
