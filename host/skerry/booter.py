@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -88,23 +88,22 @@ class Booter:
         if started.origin != "handed":
             await self._send(number, started)
             return
-        await self._channel.send(Prepared(number))
-        await self._word(number)
+        await self._ask(number, self._channel.send(Prepared(number)))
         async with self._turn:
             await self._on_thread(started.hand_over, self._log)
         try:
-            await self._send(number, started)
-            await self._word(number)
+            await self._ask(number, self._send(number, started))
         except BaseException:
             started.let_go(moved=False)
             raise
         started.let_go(moved=True)
         await self._channel.send(Moved(number))
 
-    async def _word(self, number: int) -> None:
-        """The supervisor's next order about (number)."""
+    async def _ask(self, number: int, sending: Awaitable[None]) -> None:
+        """Returns when the supervisor has an order about (number) after (sending)."""
         self._words[number] = asyncio.get_running_loop().create_future()
         try:
+            await sending
             await self._words[number]
         finally:
             del self._words[number]

@@ -68,11 +68,7 @@ def open_files(
         file = program or config.filename
         opened, storage, control = hold(_open_program(config, file)), -1, (-1, -1)
         if config.storage_file:
-            path = config.storage_file
-            if anew:
-                path = new_file(path)
-                path.unlink(missing_ok=True)
-            storage = hold(_open_storage(config, path))
+            storage = hold(_open_storage(config, config.storage_file, anew))
         if config.storage:
             memory = hold(os.memfd_create("skerry-storage", os.MFD_CLOEXEC))
             control = memory, hold(open_anew(memory))
@@ -104,8 +100,11 @@ def _open_program(config: Config, path: Path) -> int:
         raise ProgramError(config.name, "read", reason) from None
 
 
-def _open_storage(config: Config, path: Path) -> int:
+def _open_storage(config: Config, path: Path, anew: bool) -> int:
     try:
+        if anew:
+            path = new_file(path)
+            path.unlink(missing_ok=True)
         return _open_synced(path)
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0)

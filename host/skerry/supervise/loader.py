@@ -9,7 +9,7 @@ from skerry.config import Config, Program, load
 from skerry.errors import ProgramError
 from skerry.log import Log
 from skerry.supervise import exchange
-from skerry.supervise.boot import Order, Starter
+from skerry.supervise.boot import STEP, Order, Starter
 from skerry.supervise.programs import (
     Edition,
     Entries,
@@ -59,7 +59,8 @@ class Loader:
         it in the place of what serves. ProgramError when it has left the configuration;
         CannotServe."""
         if config not in self._wanted.config.programs:
-            raise ProgramError(config.name, "upload", "the configuration has changed")
+            reason = "the configuration has changed meanwhile: upload it again"
+            raise ProgramError(config.name, STEP, reason)
         entry = self._wanted.entries[config.name]
         fresh = await self._start([Order(config, entry.edition, program)])
         return self._exchange(self._wanted.config, fresh)

@@ -1,7 +1,6 @@
 """Other programs, or other builds of them, while everything is served on."""
 
 import asyncio
-import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -57,8 +56,8 @@ class Updater:
         entry = self.wanted.entries[config.name]
         if entry.step or not entry.edition:
             raise ProgramError(config.name, entry.step, entry.reason)
-        digest = hashlib.sha256(elf).hexdigest()[:12]
-        self.log.info(f"program '{config.name}': {digest} was uploaded, and serves")
+        version = entry.edition.version[:12]
+        self.log.info(f"program '{config.name}': {version} was uploaded, and serves")
         return entry.edition
 
     async def _finish(self, change: Change) -> None:
