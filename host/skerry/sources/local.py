@@ -2,7 +2,6 @@
 
 import os
 import stat
-from io import FileIO
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -22,13 +21,15 @@ def copy(uri: str, seen: Tag, part: Part, most: int) -> Tag | None:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise Away(f"{path}: {error.strerror}: check the uri") from None
-    with FileIO(fd) as file:
+    try:
         before = _tag(fd, path)
         if before == seen:
             return None
-        _copy(file, part, most, path)
+        _copy(fd, part, most, path)
         if _tag(fd, path) != before:
             raise Passing(f"{path}: it is being written: put whole files there")
+    finally:
+        os.close(fd)
     return before
 
 
@@ -46,8 +47,8 @@ def _tag(fd: int, path: Path) -> Tag:
     return Tag(f"{found.st_dev}-{found.st_ino}-{found.st_size}-{found.st_mtime_ns}")
 
 
-def _copy(file: FileIO, part: Part, most: int, path: Path) -> None:
-    while piece := file.read(_PIECE):
+def _copy(fd: int, part: Part, most: int, path: Path) -> None:
+    while piece := os.read(fd, _PIECE):
         if part.size + len(piece) > most:
             raise SourceError(f"{path}: larger than {most >> 20} MB: refused")
         part.write(piece)
