@@ -23,7 +23,6 @@ from skerry.sources.limits import Limits
 from skerry.sources.tag import Tell
 from skerry.sources.web import Web, open_session
 
-_AT_ONCE = 8  # programs
 _OFTEN = 0.2  # seconds between news of how far one is
 _MEMORY = 3 << 30  # bytes of addresses: an archive's dictionary may be large
 _SECONDS = 900  # of a CPU: an archive cannot keep it busy for ever
@@ -53,7 +52,6 @@ class Work:
     def __init__(self, channel: Channel[Get], getter: Getter) -> None:
         self._channel = channel
         self._getter = getter
-        self._turn = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self) -> None:
         """Returns when the supervisor has closed its end."""
@@ -66,16 +64,13 @@ class Work:
                 tasks.create_task(self._get(wanted))
 
     async def _get(self, wanted: Get) -> None:
-        async with self._turn:
-            tell = self._teller(wanted.id)
-            try:
-                brought = [
-                    await self._getter.bring(each, tell)
-                    for each in wants(wanted.config)
-                ]
-            except SourceError as error:
-                await self._channel.send(NotGot(wanted.id, error.step, str(error)))
-                return
+        tell = self._teller(wanted.id)
+        each = (self._getter.bring(want, tell) for want in wants(wanted.config))
+        try:
+            brought = await asyncio.gather(*each)
+        except SourceError as error:
+            await self._channel.send(NotGot(wanted.id, error.step, str(error)))
+            return
         reasons = [each.reason for each in brought if each.reason]
         await self._channel.send(Got(wanted.id, origin(brought), reasons))
 

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import signal
+from pathlib import Path
 
 import pytest
 from support.client import wait_until
@@ -167,6 +168,16 @@ def test_a_second_program_of_the_archive_is_what_storage_runs(
     assert server.get("/steps").body == b"1"
 
 
+def is_confined(pid):
+    """Whether process (pid) has given up what fetching does not need."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    named = re.findall(
+        r"^Max (core file|file|address space)[ size]* +(\d+)", limits, re.M
+    )
+    return "NoNewPrivs:\t1" in status and len(named) == 3
+
+
 def test_a_process_that_fetches_and_dies_harms_only_who_kills_it(site, tmp_path):
     hello = HELLO_ELF.read_bytes()
     programs = {
@@ -176,6 +187,7 @@ def test_a_process_that_fetches_and_dies_harms_only_who_kills_it(site, tmp_path)
     with Server(write_config(tmp_path, programs), wait=False) as server:
         for times in (1, 2):
             wait_until(lambda times=times: site.asked("/bad") == times)
+            assert is_confined(*server.all_of("skerry.getter"))
             server.kill("skerry.getter")
         server.listen()
         assert server.get("/good").body == b"Hello World!"

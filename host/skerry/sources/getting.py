@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from skerry.sources import kept, local
-from skerry.sources.failure import Passing, SourceError
+from skerry.sources.failure import Away, Passing, SourceError
 from skerry.sources.kept import Kept
 from skerry.sources.limits import Limits
 from skerry.sources.part import Part, sweep
@@ -64,18 +64,19 @@ class Getter:
 
     async def _again(self, want: Want, copy: "_Copy", tell: Tell) -> str:
         limits = self._limits
+        end = asyncio.get_running_loop().time() + limits.total
         for pause in limits.pauses_with_copy if copy.exists else limits.pauses:
             try:
-                return await self._try(want, copy, tell)
+                return await self._try(want, copy, tell, end)
             except Passing:
                 await asyncio.sleep(pause)
-        return await self._try(want, copy, tell)
+        return await self._try(want, copy, tell, end)
 
-    async def _try(self, want: Want, copy: "_Copy", tell: Tell) -> str:
+    async def _try(self, want: Want, copy: "_Copy", tell: Tell, end: float) -> str:
         try:
             with ExitStack() as held:
                 part = held.enter_context(Part(want.path))
-                tag = await self._read(want, copy.tag, part, tell)
+                tag = await self._read(want, copy.tag, part, tell, end)
                 if tag is None:
                     return CACHED
                 async with self._unpacking:
@@ -88,12 +89,21 @@ class Getter:
                 "the user of skerry has to be allowed to write there"
             ) from None
 
-    async def _read(self, want: Want, seen: Tag, part: Part, tell: Tell) -> Tag | None:
+    async def _read(
+        self, want: Want, seen: Tag, part: Part, tell: Tell, end: float
+    ) -> Tag | None:
         limits = self._limits
         most = limits.program if want.is_program else limits.file
         if want.uri.startswith("file:"):
             return await asyncio.to_thread(local.copy, want.uri, seen, part, most)
-        return await self._web.get(want.uri, seen, part, most, tell)
+        try:
+            async with asyncio.timeout_at(end):
+                return await self._web.get(want.uri, seen, part, most, tell)
+        except TimeoutError:
+            raise Away(
+                f"it takes longer than {limits.total:g} s: make it smaller, or put it "
+                "nearer"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)

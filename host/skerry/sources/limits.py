@@ -16,7 +16,7 @@ class Limits:
     redirects: int = 5
     connect: float = 10.0
     silent: float = 15.0  # without one more byte
-    total: float = 300.0  # of one try
+    total: float = 240.0  # of all tries
     # Before the second try, the third ... One who has a copy need not wait so long.
     pauses: tuple[float, ...] = (0.5, 1.0, 2.0)
     pauses_with_copy: tuple[float, ...] = (0.5,)

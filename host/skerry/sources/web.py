@@ -13,6 +13,7 @@ from skerry.sources.part import Part
 from skerry.sources.tag import Tag, Tell
 
 _PIECE = 1 << 18
+_AT_ONCE = 8  # connections to a server
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})  # it may be better soon
 
 
@@ -20,7 +21,9 @@ def open_session(limits: Limits) -> aiohttp.ClientSession:
     """A client that keeps nothing between requests; for async with. Certificates are
     checked against the system's, or those in the file that SSL_CERT_FILE names."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=ssl.create_default_context()),
+        connector=aiohttp.TCPConnector(
+            ssl=ssl.create_default_context(), limit_per_host=_AT_ONCE
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         headers={
@@ -28,7 +31,7 @@ def open_session(limits: Limits) -> aiohttp.ClientSession:
             "Accept-Encoding": "identity",
         },
         timeout=aiohttp.ClientTimeout(
-            total=limits.total, sock_connect=limits.connect, sock_read=limits.silent
+            total=None, sock_connect=limits.connect, sock_read=limits.silent
         ),
     )
 

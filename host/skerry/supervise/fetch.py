@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Sequence
 
 from skerry.channel import Nonsense
@@ -12,7 +13,7 @@ from skerry.messages import Get, GetterNews, Getting, Got, NotGot
 from skerry.supervise.bar import Bar
 from skerry.supervise.programs import Entries, Entry
 
-_LONGEST = 1800.0  # seconds for all: some tries of a large file on a slow line
+_LONGEST = 600.0  # seconds for all: far longer than one takes, see sources/limits
 
 
 class Fetcher:
@@ -36,7 +37,7 @@ class Fetcher:
         for number in list(self._missing):
             how = await self._attend([number])
             if number in self._missing:
-                reason = f"the process that fetches died: {how}: is its source good?"
+                reason = f"the process that fetches {how}"
                 self._fail(NotGot(number, "fetch", reason))
         return self._failed
 
@@ -45,17 +46,21 @@ class Fetcher:
         try:
             child: Child[GetterNews] = Child("skerry.getter", GetterNews)
         except OSError as error:
-            return f"it cannot be started: {error.strerror}"
+            return f"cannot be started: {error.strerror}"
         try:
             async with asyncio.timeout(_LONGEST):
                 with contextlib.suppress(OSError, EOFError):
                     await self._talk(child, numbers)
                     return ""
-                return await child.ended()
+                how = await child.ended()
+                return f"died: {how}: is its source good?"
         except Nonsense as error:
-            return f"it sent {error}"
+            return f"sent {error}: is its source good?"
         except TimeoutError:
-            return f"it took longer than {_LONGEST:g} s"
+            for number in self._missing.keys() & numbers:
+                reason = f"it takes longer than {_LONGEST:g} s with all others"
+                self._fail(NotGot(number, "fetch", reason))
+            return ""
         finally:
             child.close()
 
@@ -67,6 +72,8 @@ class Fetcher:
             await child.channel.send(Get(number, config))
         while not self._missing.keys().isdisjoint(numbers):
             news, fds = await child.channel.receive()
+            for fd in fds:
+                os.close(fd)
             if fds or news.id not in self._missing:
                 raise Nonsense(f"nonsense: {type(news).__name__}")
             if isinstance(news, Getting):
