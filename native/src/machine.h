@@ -10,6 +10,7 @@
 #include "fields.h"
 #include "guestmem.h"
 #include "process.h"
+#include "tasks.h"
 #include "vcpu.h"
 #include "watchdog.h"
 
@@ -75,11 +76,12 @@ struct machine {
     struct skerry_console *console;
     struct exchange exchange;
     struct storage_result result;
-    int booting;       /* start-up calls are allowed */
-    uint64_t deadline; /* of what runs now */
-    uint64_t pause;    /* when it is to be left for a while, 0 = never */
-    uint64_t asleep;   /* the program sleeps until then (clock_now), 0 = it is awake */
-    uint32_t exits;    /* KVM_RUN calls since they were last set to 0 */
+    struct tasks *tasks; /* of storage; while it boots its own, or NULL */
+    int booting;         /* start-up calls are allowed */
+    uint64_t deadline;   /* of what runs now */
+    uint64_t pause;      /* when it is to be left for a while, 0 = never */
+    uint64_t asleep; /* the program sleeps until then (clock_now), 0 = it is awake */
+    uint32_t exits;  /* KVM_RUN calls since they were last set to 0 */
     uint32_t storage_exits;
     uint64_t reqmem_upper;    /* bytes: the most that one request has written */
     int touched;              /* a system call may have changed (*process) */
