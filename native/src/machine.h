@@ -10,6 +10,7 @@
 #include "fields.h"
 #include "guestmem.h"
 #include "process.h"
+#include "tasks.h"
 #include "vcpu.h"
 #include "watchdog.h"
 
@@ -82,12 +83,13 @@ struct machine {
     struct skerry_console *console;
     struct exchange exchange;
     struct storage_result result;
-    int booting;     /* start-up calls are allowed */
-    int warming;     /* serves requests that nobody has made, before it is frozen */
-    int ephemeral;   /* it will be put back after this request */
-    int is_kept;     /* it was not put back after the last one, which ... */
-    int last_paused; /* ... the program took that goes on behind its wait */
-    int has_next;    /* (next) waits for the program to wait */
+    struct tasks *tasks; /* of storage; while it boots its own, or NULL */
+    int booting;         /* start-up calls are allowed */
+    int warming;         /* serves requests that nobody has made, before it is frozen */
+    int ephemeral;       /* it will be put back after this request */
+    int is_kept;         /* it was not put back after the last one, which ... */
+    int last_paused;     /* ... the program took that goes on behind its wait */
+    int has_next;        /* (next) waits for the program to wait */
     struct kvm_request next;
     uint64_t deadline; /* of what runs now */
     uint64_t pause;    /* when it is to be left for a while, 0 = never */

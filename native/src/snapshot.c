@@ -35,6 +35,7 @@ void skerry_snapshot_close(struct skerry_snapshot *s)
     if (s->fd >= 0)
         close(s->fd);
     skerry_shm_close(s->shm);
+    tasks_close(s->tasks);
     free(s);
 }
 
@@ -77,7 +78,10 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
                                       .process = *m->process,
                                       .facts = *m->facts,
                                       .counters = *m->counters,
+                                      .tasks = m->tasks,
                                       .shm = shm_share(shm)};
+    if (s)
+        m->tasks = NULL;
     machine_close(m);
     if (ret == 0)
         ret = map_frozen(s, err);
@@ -133,6 +137,8 @@ void machine_close(struct machine *m)
     fields_release(&m->exchange.sent);
     fields_release(&m->exchange.answered);
     free(m->result.data);
+    if (m->booting)
+        tasks_close(m->tasks);
     skerry_console_close(m->console);
     memset(m, 0, sizeof(*m));
     m->vm.fd = m->vm.vcpu_fd = -1;
