@@ -46,7 +46,7 @@ def environment(config: Config, kind: str) -> list[str]:
         f"KVM_GROUP={config.group}",
         f"KVM_TYPE={kind}",
         f"KVM_STATE={_STATE_FILE}",
-        "KVM_DEBUG=0",
+        f"KVM_DEBUG={config.allow_debug:d}",
         "LC_ALL=C",
         "USER=root",
         *config.environment,
@@ -221,6 +221,7 @@ def _boot(started: Started, elf: bytes, kind: str) -> native.Snapshot:
         max_request_memory=config.max_request_memory * _MB,
         max_boot_time=config.max_boot_time,
         is_storage=kind == "storage",
+        debug=config.allow_debug,
     )
     storage = started.storage if kind == "request" else None
     return native.boot(options, started.console, started.shared, storage)

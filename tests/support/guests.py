@@ -71,6 +71,7 @@ class Guest:
         storage_time: float = 5.0,
         arguments: Sequence[str] | None = None,
         environment: Sequence[str] = ("KVM_NAME=test",),
+        debug: bool = False,
     ) -> None:
         self._held = ExitStack()
         self._limit = limit
@@ -91,6 +92,7 @@ class Guest:
                 max_request_memory=max_request_memory * MB,
                 max_boot_time=boot_time,
                 is_storage=kind == "storage",
+                debug=debug,
             )
             target = storage_vm if kind == "request" else None
             return self._held.enter_context(
