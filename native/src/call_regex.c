@@ -27,10 +27,16 @@ static long outcome(struct machine *m, long ret)
     return ret;
 }
 
+/* What is made now is frozen, and goes to other processes. */
+static int starts(const struct machine *m)
+{
+    return m->booting || m->warming;
+}
+
 /* At start-up the operator learns why; later a pattern may be anybody's. */
 static long refused(struct machine *m, long ret, const char *why)
 {
-    if (m->booting)
+    if (starts(m))
         console_note(m->console, "regex_compile: %s", why);
     return ret;
 }
@@ -45,7 +51,7 @@ long call_regex_compile(struct host_call *c)
         return machine_fail(m, "regex_compile: unreadable pattern");
     if (len > PATTERN_MAX)
         return refused(m, -E2BIG, "the pattern is longer than 4096 bytes");
-    if (m->booting && len > REGEX_TEXTS_MAX - regexes_texts(&m->regexes))
+    if (starts(m) && len > REGEX_TEXTS_MAX - regexes_texts(&m->regexes))
         return refused(m, -E2BIG, "more than 64 KB of patterns at start-up");
     guest_read(&m->mem, c->arg[0], copy, len);
     long ret = regexes_make(&m->regexes, copy, len, why, sizeof(why));

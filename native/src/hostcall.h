@@ -34,6 +34,7 @@ int hostcall_copy_field(struct machine *m, uint64_t where, const char *text,
 typedef long hostcall_handler(struct host_call *c);
 hostcall_handler call_register, call_wait, call_allow, call_is_storage, call_shm;
 hostcall_handler call_log, call_meminfo, call_is_debug, call_breakpoint;
+hostcall_handler call_wait_paused, call_make_ephemeral;
 hostcall_handler call_response, call_append, call_set, call_find, call_method;
 hostcall_handler call_cacheable;
 hostcall_handler call_regex_compile, call_regex_free, call_regex_match,

@@ -167,6 +167,8 @@ void serve_on(struct skerry_vm *vm, struct skerry_reply *reply)
 
 int skerry_reset(struct skerry_vm *vm)
 {
+    if (!vm->machine.ephemeral && !vm->limits.hold)
+        return machine_keep(&vm->machine);
     return machine_reset(&vm->machine, vm->snapshot);
 }
 

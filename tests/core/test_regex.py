@@ -439,3 +439,17 @@ def test_reset_forgets_what_a_replacement_wrote(program):
         """
     )
     assert [vm.text() for _ in range(3)] == ["before after"] * 3
+
+
+@pytest.mark.parametrize(("ephemeral", "made"), [(True, "222"), (False, "234")])
+def test_a_clone_that_is_kept_keeps_its_handles(guest, ephemeral, made):
+    vm = guest(
+        r"""
+        static long h;
+        START { h = sys_regex_compile("s", 1); }
+        HANDLE { reply("%ld", sys_regex_compile("k", 1)); }
+        """,
+        hold=False,
+        ephemeral=ephemeral,
+    )
+    assert "".join(vm.text() for _ in range(3)) == made
