@@ -969,7 +969,7 @@ static inline void *kvm_api_shm_alloc(size_t size, size_t align)
  * Handles made at start-up work in every request. What a request makes or frees is as
  * before when it ends, and so with a storage call. At most 64 at a time, of at most
  * 4096 bytes each; at start-up 64 KB of them. A match that would take too many steps is
- * none, and texts of more than 16 MB, or strings of more than 1 MB, are refused. Memory
+ * none, and texts of more than 4 MB, or strings of more than 1 MB, are refused. Memory
  * that cannot be read or written fails the request. */
 
 /* Compiles the (len) bytes at (pattern). Returns a handle, 1 or more, or negative; at

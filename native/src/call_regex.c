@@ -10,7 +10,7 @@
 
 #include "hostcall.h"
 
-#define TEXT_MAX (16 << 20)  /* bytes of a text that is matched */
+#define TEXT_MAX (4 << 20)   /* bytes of a text: one step may look at all of it */
 #define STRING_MAX (1 << 20) /* of a string, its NUL included */
 #define STRING_FIRST 1024    /* room for it, to begin with */
 #define RESULT_MAX (4 << 20) /* of a text after a replacement */

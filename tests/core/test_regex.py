@@ -9,6 +9,7 @@ from skerry.native import Snapshot, Vm
 
 pytestmark = pytest.mark.core
 
+MB = 1 << 20
 EINVAL, E2BIG, ENOSPC = -22, -7, -28
 
 # By the header's functions, or, with -DBY_NUMBER, by the numbers of the table.
@@ -195,6 +196,27 @@ def test_a_match_of_too_many_steps_is_none(program):
     assert vm.text("/a") == "2 2"
 
 
+def test_texts_and_strings_have_limits(program):
+    vm = program(
+        r"""
+        static long h;
+        static char text[(4 << 20) + 1], out[(1 << 20) + 1];
+        START { h = COMPILE("b"); memset(text, 'a', sizeof text); }
+        HANDLE {
+            const long most = match(h, text, 4 << 20);
+            const long over = match(h, text, sizeof text);
+            text[1 << 20] = 0;
+            const long long_string = subst(h, text, "", out, sizeof out, 0);
+            const long long_subst = subst(h, "b", text, out, sizeof out, 0);
+            text[(1 << 20) - 1] = 0;
+            const long longest = subst(h, text, "", out, sizeof out, 0);
+            reply("%ld %ld %ld %ld %ld", most, over, long_string, long_subst, longest);
+        }
+        """
+    )
+    assert vm.text() == f"-1 {E2BIG} -1 -1 {MB}"
+
+
 # It takes a step for each of a million beginnings, which look at half a million bytes.
 ENDLESS = r"""
 static long h;
@@ -243,6 +265,55 @@ def test_a_long_match_leaves_the_loop_and_goes_on_elsewhere(program):
         assert clone.resume().body == b"-1 1"
         assert clone.serve(request) is None
         assert clone.resume().body == b"-1 1"
+
+
+def test_a_long_match_in_storage_leaves_the_loop_too(program):
+    vm = program(
+        r"""
+        static long h;
+        static char text[10000];
+        static int calls;
+        static void in_storage(size_t n, struct virtbuffer buf[], size_t res)
+        {
+            const long found[2] = {++calls, match(h, text, sizeof text)};
+            storage_return(found, sizeof found);
+        }
+        START { h = COMPILE("a*+[xy]"); memset(text, 'a', sizeof text); }
+        HANDLE {
+            long found[2];
+            storage_call(in_storage, 0, 0, found, sizeof found);
+            reply("%ld %ld", found[0], found[1]);
+        }
+        """,
+        storage=True,
+        limit=60.0,
+        storage_time=60.0,
+    )
+    request = Request(b"GET", b"/", b"", b"", b"", b"")
+    with Vm(vm.snapshot, vm.console, 60.0, 0.001, vm.storage) as clone:
+        assert clone.serve(request) is None
+        assert clone.resume().body == b"1 -1"
+
+
+def test_on_error_answers_when_a_match_has_used_up_the_time(program):
+    vm = program(
+        r"""
+        static long h;
+        static char text[1 << 20];
+        static void on_error(const char *url, const char *arg, const char *exception)
+        {
+            reply("%s, %ld", exception, MATCH(h, "aax"));
+        }
+        START {
+            h = COMPILE("a*+[xy]");
+            memset(text, 'a', sizeof text);
+            set_on_error(on_error);
+        }
+        HANDLE { match(h, text, sizeof text); reply("over"); }
+        """,
+        limit=0.2,
+    )
+    assert vm.text() == "time limit reached, 1"
 
 
 # --- Replacing ---
