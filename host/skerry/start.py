@@ -47,7 +47,7 @@ def environment(config: Config, kind: str) -> list[str]:
         f"KVM_GROUP={config.group}",
         f"KVM_TYPE={kind}",
         f"KVM_STATE={_STATE_FILE}",
-        "KVM_DEBUG=0",
+        f"KVM_DEBUG={config.allow_debug:d}",
         "LC_ALL=C",
         "USER=root",
         *config.environment,
@@ -176,14 +176,16 @@ def _boot_all(started: Started, old: Parcel | None, files: Files) -> None:
     config, held = started.config, started.held
     elf = files.read_program()
     started.version = hashlib.sha256(elf).hexdigest()
-    started.state = _state(config, started.version)
+    _check_version(config, started.version)
+    second = files.read_second() or elf
+    started.state = _state(config, _versions(config, elf, second))
     contents = _contents(old) if old else None
     if old and contents and _is_same(started, contents):
         started.origin = "kept"
         _attach_state(started, contents, _copies(old))
     else:
         _make_shared(started, old, contents)
-        _make_storage(started, elf, files)
+        _make_storage(started, second, files)
         if old and contents and _is_succession(started, contents):
             _succeed(started, old, contents)
     started.snapshot = held.enter_context(_boot(started, elf, "request"))
@@ -191,10 +193,29 @@ def _boot_all(started: Started, old: Parcel | None, files: Files) -> None:
         started.storage.set_waits(config.durability == FSYNC)
 
 
-def _state(config: Config, version: str) -> str:
+def _check_version(config: Config, version: str) -> None:
+    wanted = config.sha256
+    if wanted is not None and wanted.lower() != version:
+        reason = (
+            f"{config.filename}: expected {wanted}, found {version}: download it again "
+            "or correct the key"
+        )
+        raise ProgramError(config.name, "sha256", reason)
+
+
+def _versions(config: Config, elf: bytes, second: bytes) -> str | list[str]:
+    """The programs that the memory of storage depends on: that of storage; and where it
+    shares memory with requests, theirs too."""
+    versions = [hashlib.sha256(second).hexdigest()]
+    if second != elf and config.shared_memory:
+        versions.append(hashlib.sha256(elf).hexdigest())
+    return versions if len(versions) > 1 else versions[0]
+
+
+def _state(config: Config, versions: str | list[str]) -> str:
     """All that the memory of storage depends on, as a digest."""
     depends = (
-        version,
+        versions,
         config.storage,
         arguments(config, "storage"),
         environment(config, "storage"),
@@ -297,6 +318,7 @@ def _boot(started: Started, elf: bytes, kind: str) -> native.Snapshot:
         max_request_memory=config.max_request_memory * _MB,
         max_boot_time=config.max_boot_time,
         is_storage=kind == "storage",
+        debug=config.allow_debug,
         arg=config.arg if isinstance(config.arg, str) else "",
         arg_header=config.arg.header if isinstance(config.arg, FromHeader) else "",
         ephemeral=config.ephemeral,

@@ -127,10 +127,19 @@ static int host_call(void)
                                      KVM_API_SHARED_MEMORY_AREA,
                                      KVM_API_STORAGE_ALLOW,
                                      KVM_API_STORAGE_CALLV,
+                                     KVM_API_STORAGE_TASK,
+                                     KVM_API_STOP_STORAGE_TASK,
                                      KVM_API_MEMINFO,
                                      KVM_API_LOG,
                                      KVM_API_RETURNED,
-                                     KVM_API_IS_DEBUG};
+                                     KVM_API_IS_DEBUG,
+                                     KVM_API_BREAKPOINT,
+                                     KVM_API_SET_CACHEABLE,
+                                     KVM_API_REGEX_COMPILE,
+                                     KVM_API_REGEX_FREE,
+                                     KVM_API_REGEX_MATCH,
+                                     KVM_API_REGEX_SUBST,
+                                     KVM_API_REGEX_COPYTO};
     uint64_t which = number(1);
     set_registers(which < 0xf8 ? known[which % (sizeof(known) / sizeof(*known))]
                                : number(8));
@@ -300,6 +309,8 @@ static void end(void)
     memset(m->mem.shm, 0, PAGE_SIZE);
     free(m->result.data);
     m->result = (struct storage_result){0};
+    tasks_close(m->tasks);
+    m->tasks = NULL;
     while (skerry_console_take(m->console, line, sizeof(line), &kind) >= 0)
         ;
 }

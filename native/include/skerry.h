@@ -65,6 +65,7 @@ struct skerry_boot_options {
     const char *const *envp; /* (envc) strings, "KEY=VALUE" */
     uint32_t envc;
     uint32_t is_storage;
+    uint32_t debug;                 /* is_debug says 1, breakpoints are logged */
     uint64_t max_memory;            /* multiple of 4096 */
     uint64_t max_request_memory;    /* pages one request may write, in bytes */
     uint64_t boot_ns;               /* limit of start-up */
@@ -91,7 +92,7 @@ void skerry_snapshot_close(struct skerry_snapshot *snapshot);
 /* Handing over to another process of the same build. Export writes skerry_snapshot_size
  * bytes to (dst), and returns the descriptor of the memory, which stays the snapshot's.
  * Import takes (fd) over, whatever comes back. */
-size_t skerry_snapshot_size(void);
+size_t skerry_snapshot_size(const struct skerry_snapshot *snapshot);
 int skerry_snapshot_export(const struct skerry_snapshot *snapshot, void *dst);
 int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_shm *shm,
                            struct skerry_snapshot **out, struct skerry_error *err);
@@ -134,10 +135,11 @@ int skerry_storage_open(struct skerry_snapshot *snapshot, uint64_t call_ns,
 void skerry_storage_close(struct skerry_storage *storage);
 
 /* Handing over to another process of the same build, which then works on the same
- * state. Export writes skerry_snapshot_size bytes to (dst); the descriptors stay the
+ * state. Export writes skerry_storage_size bytes to (dst); the descriptors stay the
  * storage's own: memory, control, committed image, and the file or -1. Import takes
  * them over, whatever comes back; it takes one more: control, opened anew for this
  * process by one that may open /proc/self/fd, or -1: then it does that itself. */
+size_t skerry_storage_size(const struct skerry_storage *storage);
 void skerry_storage_export(const struct skerry_storage *storage, void *dst, int fds[4]);
 int skerry_storage_import(const void *src, size_t size, const int fds[5],
                           struct skerry_shm *shm, uint64_t call_ns,
@@ -158,9 +160,23 @@ int skerry_storage_must_wait(const struct skerry_storage *storage, uint64_t seen
  * (commits): the number of the last one, which goes on with a file. */
 struct skerry_storage_counts {
     uint64_t calls, failed, repaired, commits;
+    uint64_t tasks_run, tasks_failed; /* of the first, or given up before they ran */
+    uint32_t tasks_pending;           /* now */
 };
 void skerry_storage_counts(const struct skerry_storage *storage,
                            struct skerry_storage_counts *to);
+
+/* When a task of storage may be due, CLOCK_MONOTONIC ns; INT64_MAX: there is none. It
+ * becomes earlier with SKERRY_TASKS, or when another process has ordered one. */
+uint64_t skerry_storage_next_task(const struct skerry_storage *storage);
+
+/* Runs the task that has been due for longest; may take 16 s. Any thread. Returns 1; 0:
+ * none is due, or another process runs it; or -errno: it cannot be run now. */
+int skerry_storage_run_task(struct skerry_storage *storage);
+
+/* This process runs no further task; one that it runs ends soon, and is left to other
+ * processes. */
+void skerry_storage_stop_tasks(struct skerry_storage *storage);
 
 /* Whether the program has registered on_live_update, or on_live_restore. */
 int skerry_storage_leaves(const struct skerry_storage *storage);
@@ -220,6 +236,7 @@ enum {
     SKERRY_LINES = 128,  /* the console has lines */
     SKERRY_BUSY = 256,   /* no answer yet: skerry_resume goes on */
     SKERRY_UNSYNCED = 512, /* give the answer after skerry_storage_sync */
+    SKERRY_TASKS = 65536,  /* a task of storage is due earlier than before */
 };
 enum { SKERRY_OUT_SIZE = 65536, SKERRY_BATCH = 16 };
 

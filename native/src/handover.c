@@ -91,7 +91,7 @@ static int collect(struct skerry_storage *s, struct storage_result *to,
         memcpy(to->data, bytes, len);
         to->len = len;
     }
-    store_roll_back(&s->store, storage_written(m));
+    store_roll_back(&s->store, storage_written(s));
     storage_keep_short(s);
     return ret;
 }
@@ -112,7 +112,7 @@ static int restore(struct skerry_storage *s, const struct storage_result *state,
         ret = refuse(err, ENTER, "it named no buffer: call storage_return");
     if (ret < 0)
         return ret; /* nobody will use it */
-    ret = store_commit(&s->store, storage_written(m));
+    ret = store_commit(&s->store, storage_written(s));
     errno = -ret;
     return ret < 0 ? skerry_fail(err, "storage file") : 0;
 }

@@ -88,6 +88,7 @@ static int enter_error(struct skerry_vm *vm)
     vm->failed = 1;
     memcpy(vm->reason, m->reason, sizeof(vm->reason));
     fields_clear(&m->exchange.answered);
+    m->exchange.caching = (struct caching){0};
     m->deadline = clock_now() + ON_ERROR_NS;
     return request_enter_error(m, m->exchange.request);
 }
@@ -124,6 +125,8 @@ static void finish(struct skerry_vm *vm, enum stop stop, struct skerry_reply *re
         reply->flags |= SKERRY_FAILED;
     if (vm->call.seen && skerry_storage_must_wait(vm->storage, vm->call.seen))
         reply->flags |= SKERRY_UNSYNCED;
+    if (vm->call.entered)
+        reply->flags |= SKERRY_TASKS;
     answer(vm, stop, reply);
     console_flush(m->console);
     if (console_pending(m->console))
@@ -153,6 +156,7 @@ void serve_request(struct skerry_vm *vm, const struct request *request, uint64_t
     m->deadline = now + vm->limits.request_ns;
     vm->failed = 0;
     vm->call.seen = 0;
+    vm->call.entered = 0;
     if (request_enter(m, request) < 0 && !enter_error(vm))
         finish(vm, STOP_FAILED, reply);
     else

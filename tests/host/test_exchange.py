@@ -28,7 +28,7 @@ class Site:
         self.order = Order(self.config, old, directory / ".one.new")
 
     def edition(self, origin):
-        return Edition(1, self.config, b"", (), None, "", 0.0, origin)
+        return Edition(1, self.config, b"", (), None, "", 0.0, origin=origin)
 
     def write(self, **files):
         for name, text in files.items():

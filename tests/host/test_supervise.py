@@ -33,6 +33,7 @@ from skerry.messages import (
     Serving,
     WorkerNews,
 )
+from skerry.sources.kept import besides
 from skerry.supervise import files, listen
 from skerry.supervise.boot import Order, _Run
 from skerry.supervise.programs import Edition, Entry, Wanted, file_version
@@ -242,7 +243,8 @@ def test_the_boot_process_is_not_told_a_programs_key():
 def test_another_key_is_no_reason_to_start_a_program_anew():
     (program,) = config(one=1).programs
     version = file_version(program.filename)
-    entry = Entry(program, Edition(1, program, b"", (), None, version, 0.0))
+    edition = Edition(1, program, b"", (), None, version, 0.0, besides(program))
+    entry = Entry(program, edition)
     assert not entry.is_changed(dataclasses.replace(program, key="another-key-of-it"))
     assert entry.is_changed(dataclasses.replace(program, concurrency=2))
 

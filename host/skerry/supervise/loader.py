@@ -10,6 +10,7 @@ from skerry.errors import ProgramError
 from skerry.log import Log
 from skerry.supervise import exchange
 from skerry.supervise.boot import STEP, Order, Starter
+from skerry.supervise.fetch import Fetcher
 from skerry.supervise.programs import (
     Edition,
     Entries,
@@ -39,19 +40,24 @@ class Loader:
         self._starter = starter
         self._wanted = wanted
         self._log = log
+        self._fetcher = Fetcher(log)
 
     async def begin(self) -> None:
         """Starts all programs. CannotServe when this machine does not serve."""
-        orders = [Order(each) for each in self._wanted.config.programs]
-        self._wanted.entries = await self._start(orders)
+        programs = self._wanted.config.programs
+        failed = await self._fetch(programs)
+        orders = [Order(each) for each in programs if each.name not in failed]
+        entries = failed | await self._start(orders)
+        self._wanted.entries = {each.name: entries[each.name] for each in programs}
         self._wanted.known.set()
 
     async def again(self) -> Change:
         """Loads the configuration again, starts what is new in it or has changed, and
         puts that in the place of the old. ConfigError, CannotServe: nothing changes."""
         config = await asyncio.to_thread(load, self._wanted.config.path)
-        changed = await asyncio.to_thread(self._changed, config)
-        fresh = await self._start(changed)
+        failed = await self._fetch(config.programs)
+        changed = await asyncio.to_thread(self._changed, config, failed)
+        fresh = failed | await self._start(changed)
         return self._exchange(config, fresh)
 
     async def replace(self, config: Program, program: Path) -> Change:
@@ -65,14 +71,22 @@ class Loader:
         fresh = await self._start([Order(config, entry.edition, program)])
         return self._exchange(self._wanted.config, fresh)
 
-    def _changed(self, config: Config) -> list[Order]:
-        """What has to be started anew, with what serves in its place so far."""
+    async def _fetch(self, programs: Sequence[Program]) -> Entries:
+        """Brings what comes from elsewhere; returns those that cannot be started."""
+        failed = await self._fetcher.fetch(programs)
+        for entry in failed.values():
+            self._tell(entry)
+        return failed
+
+    def _changed(self, config: Config, failed: Entries) -> list[Order]:
+        """What has to be started anew, with what serves in its place so far, but for
+        what has (failed)."""
         old = self._wanted.entries
         orders = ((each, old.get(each.name)) for each in config.programs)
         return [
             Order(each, entry.edition if entry else None)
             for each, entry in orders
-            if entry is None or entry.is_changed(each)
+            if each.name not in failed and (entry is None or entry.is_changed(each))
         ]
 
     async def _start(self, orders: Sequence[Order]) -> Entries:
@@ -119,7 +133,8 @@ class Loader:
 
     def _tell(self, entry: Entry) -> None:
         if entry.edition:
-            self._log.info(ready_line(entry.edition))
+            origin = self._fetcher.origins.get(entry.config.name, "")
+            self._log.info(ready_line(entry.edition, origin))
         else:
             self._log.problem(f"program '{entry.config.name}': {entry.failure}")
 
