@@ -243,3 +243,17 @@ def test_in_a_restore_the_header_works_as_ever(guest):
     old.storage.hand_over(new.storage, WAIT)
     old.storage.let_go(True)
     assert [new.text() for _ in range(2)] == ["102", "103"]
+
+
+def test_a_task_that_a_restore_orders_runs_and_one_that_an_update_orders_does_not(
+    guest,
+):
+    task = "storage_task((storage_func)increment, 0, 0);"
+    old = guest(build(leave=task + "storage_return(&count, 8);"), storage=True)
+    new = guest(build(enter=task + "storage_return(&count, len);"), storage=True)
+    assert old.text() == "1"
+    old.storage.hand_over(new.storage, WAIT)
+    assert old.storage.counts().tasks_pending == 0
+    old.storage.let_go(True)
+    assert new.storage.run_task()
+    assert new.text() == "3"
