@@ -24,6 +24,7 @@ static const struct {
     {KVM_API_STORAGE_ALLOW, call_allow},
     {KVM_API_MEMINFO, call_meminfo},
     {KVM_API_LOG, call_log},
+    {KVM_API_FETCH, call_fetch},
     {KVM_API_IS_DEBUG, call_zero},
 };
 

@@ -28,5 +28,6 @@ hostcall_handler call_log, call_meminfo, call_zero;
 hostcall_handler call_response, call_append, call_set, call_find, call_method;
 hostcall_handler call_storage, call_storage_return, call_storage_noreturn,
     call_returned;
+hostcall_handler call_fetch;
 
 #endif

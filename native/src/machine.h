@@ -64,6 +64,8 @@ struct storage_result {
     uint64_t len;
 };
 
+struct fetch; /* fetch.h */
+
 struct machine {
     struct guestmem mem;
     struct dirty dirty;
@@ -75,11 +77,13 @@ struct machine {
     struct skerry_console *console;
     struct exchange exchange;
     struct storage_result result;
-    int booting;       /* start-up calls are allowed */
-    uint64_t deadline; /* of what runs now */
-    uint64_t pause;    /* when it is to be left for a while, 0 = never */
-    uint64_t asleep;   /* the program sleeps until then (clock_now), 0 = it is awake */
-    uint32_t exits;    /* KVM_RUN calls since they were last set to 0 */
+    struct fetch *fetch; /* what the program waits for, or NULL; malloc'ed */
+    uint32_t fetches;    /* of this request */
+    int booting;         /* start-up calls are allowed */
+    uint64_t deadline;   /* of what runs now */
+    uint64_t pause;      /* when it is to be left for a while, 0 = never */
+    uint64_t asleep; /* the program sleeps until then (clock_now), 0 = it is awake */
+    uint32_t exits;  /* KVM_RUN calls since they were last set to 0 */
     uint32_t storage_exits;
     uint64_t reqmem_upper;    /* bytes: the most that one request has written */
     int touched;              /* a system call may have changed (*process) */

@@ -132,6 +132,7 @@ void machine_close(struct machine *m)
     fields_release(&m->exchange.sent);
     fields_release(&m->exchange.answered);
     free(m->result.data);
+    free(m->fetch);
     skerry_console_close(m->console);
     memset(m, 0, sizeof(*m));
     m->vm.fd = m->vm.vcpu_fd = -1;

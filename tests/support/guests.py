@@ -1,15 +1,17 @@
 """Guests for tests: C written inline, compiled once, run in real machines."""
 
+import errno
 import hashlib
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
 from skerry import native
 from skerry.message import Request, Response
+from skerry.wanted import Fetched, Wanted, failed
 
 ROOT = Path(__file__).resolve().parents[2]
 INCLUDE = ROOT / "guest" / "include"
@@ -55,6 +57,7 @@ class Guest:
 
     get() and request() serve one request and reset the clone; one that has to be
     discarded is replaced by a new clone. Clones stay as a request left them until then.
+    What the program fetches comes from (fetch).
     """
 
     def __init__(
@@ -71,7 +74,9 @@ class Guest:
         storage_time: float = 5.0,
         arguments: Sequence[str] | None = None,
         environment: Sequence[str] = ("KVM_NAME=test",),
+        fetch: Callable[[Wanted], Fetched] = lambda wanted: failed(errno.EAGAIN),
     ) -> None:
+        self._fetch = fetch
         self._held = ExitStack()
         self._limit = limit
         self.console = self._held.enter_context(native.Console())
@@ -122,7 +127,11 @@ class Guest:
 
     def request(self, request: Request) -> Response:
         """Serves (request) and puts the clone back."""
-        response = self.vm.serve(request) or self.vm.resume()
+        response = self.vm.serve(request)
+        while response is None:
+            if self.vm.waits:
+                self.vm.fetched(self._fetch(self.vm.wanted()))
+            response = self.vm.resume()
         self.failure = self.vm.reason
         self.discarded = bool(self.vm.rare) and self.vm.discard
         self.exits = self.vm.exits
