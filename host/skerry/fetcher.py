@@ -20,6 +20,8 @@ from skerry import jail
 from skerry.channel import Channel, Nonsense
 from skerry.child import adopt, die_with
 from skerry.egress import Policy
+from skerry.errors import SkerryError
+from skerry.log import Log
 from skerry.messages import Allow, Brought, Fetch, FetcherCommand, Forget, FromWorker
 from skerry.outgoing import Outgoing
 
@@ -133,7 +135,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     outgoing = Outgoing()  # reads the certificates that are trusted
-    _give_up_rights()
+    try:
+        _give_up_rights()
+    except SkerryError as error:
+        Log().problem(str(error))
+        sys.exit(1)
     die_with(int(parent))  # a change of user ends what was said before
     uvloop.run(_main(end, outgoing))
 
