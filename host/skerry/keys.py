@@ -14,6 +14,7 @@ from skerry.values import (
     Number,
     Pairs,
     Pattern,
+    Schema,
     Text,
     Texts,
     wrong,
@@ -85,6 +86,9 @@ class Host:
         except ValueError:
             raise wrong(self.expected, value) from None
         return text
+
+    def schema(self) -> Schema:
+        return Pattern(r"[0-9A-Za-z.:*/\[\]_-]+", self.expected).schema()
 
 
 @dataclass(frozen=True, slots=True)

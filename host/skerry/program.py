@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from math import inf
 
 from skerry.counts import Counts
 from skerry.durable import GroupCommit
@@ -12,7 +13,7 @@ from skerry.line import Line
 from skerry.log import Log
 from skerry.message import Client, Request, Response
 from skerry.native import BATCH, NativeError, Stream, Vm
-from skerry.pool import Pool
+from skerry.pool import REST, Pool
 from skerry.start import Started
 from skerry.wanted import Fetched
 
@@ -47,7 +48,9 @@ class Program:
         self._requests = self._line.requests
         self._scheduled = False
         limit = config.concurrency
-        self._pool = Pool(self._clone, limit, self._schedule, self._tell)
+        # What a clone has kept would go with it.
+        rest = REST if config.ephemeral and not config.control_ephemeral else inf
+        self._pool = Pool(self._clone, limit, self._schedule, self._tell, rest)
         self._free = self._pool.free
         is_synced = config.storage_file and config.durability == FSYNC
         self._commit = GroupCommit(self._sync) if is_synced else None

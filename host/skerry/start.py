@@ -16,6 +16,7 @@ from typing import Any, Self
 import msgspec
 
 from skerry import native
+from skerry.config import FromHeader, Warmup
 from skerry.config import Program as Config
 from skerry.errors import ProgramError
 from skerry.files import Files, open_files
@@ -221,9 +222,20 @@ def _boot(started: Started, elf: bytes, kind: str) -> native.Snapshot:
         max_request_memory=config.max_request_memory * _MB,
         max_boot_time=config.max_boot_time,
         is_storage=kind == "storage",
+        arg=config.arg if isinstance(config.arg, str) else "",
+        arg_header=config.arg.header if isinstance(config.arg, FromHeader) else "",
+        ephemeral=config.ephemeral,
+        control_ephemeral=config.control_ephemeral,
+        hugepages=config.hugepages,
+        warmup=_warming(config.warmup) if config.warmup else None,
     )
     storage = started.storage if kind == "request" else None
     return native.boot(options, started.console, started.shared, storage)
+
+
+def _warming(warmup: Warmup) -> native.Warming:
+    headers = "".join(f"{each}\r\n" for each in warmup.headers)
+    return native.Warming(warmup.num_requests, warmup.method, warmup.url, headers)
 
 
 def pack(started: Started) -> Parcel:

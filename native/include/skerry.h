@@ -70,6 +70,14 @@ struct skerry_boot_options {
     uint64_t boot_ns;               /* limit of start-up */
     struct skerry_shm *shm;         /* or NULL */
     struct skerry_storage *storage; /* its storage VM, which is ready; or NULL */
+    const char *arg;            /* of all requests, at most 4095 bytes; may be NULL */
+    const char *arg_header;     /* the header that has it, at most 255; or NULL */
+    uint32_t keeps_state;       /* clones are not put back after a request */
+    uint32_t control_ephemeral; /* the program may choose that */
+    uint32_t hugepages;         /* of its memory, if the kernel has some */
+    uint32_t warmup_requests;   /* made before it is frozen, each with ... */
+    const char *warmup_method, *warmup_url;
+    const char *warmup_headers; /* lines "Name: value\r\n" */
 };
 
 /* Runs the program until it waits for requests, and freezes it. What it printed is

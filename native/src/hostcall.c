@@ -19,6 +19,8 @@ static const struct {
     {KVM_API_HTTP_METHOD, call_method},
     {KVM_API_REGISTER_FUNC, call_register},
     {KVM_API_WAIT_FOR_REQUESTS, call_wait},
+    {KVM_API_WAIT_FOR_REQUESTS_PAUSED, call_wait_paused},
+    {KVM_API_MAKE_EPHEMERAL, call_make_ephemeral},
     {KVM_API_SHARED_MEMORY_AREA, call_shm},
     {KVM_API_IS_STORAGE, call_is_storage},
     {KVM_API_STORAGE_ALLOW, call_allow},

@@ -178,6 +178,8 @@ void skerry_fetched(struct skerry_vm *vm, const struct skerry_fetched *got)
 
 int skerry_reset(struct skerry_vm *vm)
 {
+    if (!vm->machine.ephemeral && !vm->limits.hold)
+        return machine_keep(&vm->machine);
     return machine_reset(&vm->machine, vm->snapshot);
 }
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from skerry.message import Request
-from skerry.native import Vm
+from skerry.native import Vm, Warming
 from skerry.wanted import MOST, Fetched, failed
 
 pytestmark = pytest.mark.core
@@ -277,6 +277,44 @@ def test_a_request_may_fetch_32_times(guest):
 
 def test_start_up_does_not_fetch(guest):
     assert guest(MANY, fetch=Fetches()).text("/at_start") == str(-errno.EAGAIN)
+
+
+def test_a_warm_up_request_does_not_fetch(guest):
+    source = r"""
+    static long seen = 1;
+    START {}
+    HANDLE {
+        struct curl_op op = {0};
+        if (seen == 1)
+            seen = sys_fetch("/x", 2, NULL, &op);
+        reply("%ld", seen);
+    }
+    """
+    vm = guest(source, fetch=Fetches(), warmup=Warming(1, "GET", "/", ""))
+    assert vm.text() == str(-errno.EAGAIN)
+
+
+def test_a_program_that_goes_on_behind_its_wait_fetches(guest):
+    source = r"""
+    #include "kvm_api.h"
+    int main(void)
+    {
+        struct kvm_request r;
+        for (;;) {
+            char content[16];
+            struct curl_op op = {0};
+            wait_for_requests_paused(&r);
+            op.content = content;
+            op.content_length = sizeof content;
+            sys_fetch(r.url, r.url_len, NULL, &op);
+            backend_response(200, op.ctype, op.ctlen, content, op.content_length);
+        }
+    }
+    """
+    fetches = Fetches()
+    vm = guest(source, whole=True, fetch=fetches)
+    assert [vm.text("/a"), vm.text("/b")] == ["Hello fetch!"] * 2
+    assert [each.url for each in fetches.wanted] == [b"/a", b"/b"]
 
 
 def test_a_fetch_in_storage_fails_the_function(guest):
