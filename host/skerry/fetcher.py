@@ -55,6 +55,8 @@ class Fetcher:
         finally:
             for task in workers:
                 task.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+            self._channel.close()
 
     def _allow(self, command: Allow) -> None:
         self._policies = {
