@@ -36,6 +36,7 @@ static const struct {
     {KVM_API_SET_CACHEABLE, call_cacheable},
     {KVM_API_IS_DEBUG, call_is_debug},
     {KVM_API_BREAKPOINT, call_breakpoint},
+    {KVM_API_FETCH, call_fetch},
 };
 
 #define LOGGED_UNKNOWN 16 /* lines about unknown calls, of one program */

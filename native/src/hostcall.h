@@ -41,6 +41,7 @@ hostcall_handler call_regex_compile, call_regex_free, call_regex_match,
     call_regex_subst, call_regex_copyto;
 hostcall_handler call_storage, call_storage_return, call_storage_noreturn,
     call_returned, call_task;
+hostcall_handler call_fetch;
 
 /* What the machine has just asked for with call_task. 0; -E2BIG: its bytes are too
  * many; or -EPROTO: it has failed. */

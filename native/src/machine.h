@@ -76,6 +76,8 @@ struct storage_result {
     uint64_t len;
 };
 
+struct fetch; /* fetch.h */
+
 struct machine {
     struct guestmem mem;
     struct dirty dirty;
@@ -88,6 +90,8 @@ struct machine {
     struct exchange exchange;
     struct storage_result result;
     struct tasks *tasks; /* of storage; while it boots its own, or NULL */
+    struct fetch *fetch; /* what the program waits for, or NULL; malloc'ed */
+    uint32_t fetches;    /* of this request */
     int booting;         /* start-up calls are allowed */
     int warming;         /* serves requests that nobody has made, before it is frozen */
     int ephemeral;       /* it will be put back after this request */

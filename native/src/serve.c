@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fetch.h"
 #include "request.h"
 #include "run.h"
 
@@ -139,8 +140,9 @@ static void carry_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *
     enum stop stop;
     do {
         stop = run_callback(vm, pause);
-        if (stop == STOP_BUSY) {
-            *reply = (struct skerry_reply){.flags = SKERRY_BUSY};
+        if (stop == STOP_BUSY || stop == STOP_FETCH) {
+            uint32_t flag = stop == STOP_BUSY ? SKERRY_BUSY : SKERRY_WAITS;
+            *reply = (struct skerry_reply){.flags = flag};
             return;
         }
     } while (stop != STOP_ANSWERED && enter_error(vm));
@@ -151,7 +153,7 @@ void serve_request(struct skerry_vm *vm, const struct request *request, uint64_t
                    uint64_t pause, struct skerry_reply *reply)
 {
     struct machine *m = &vm->machine;
-    m->exits = m->storage_exits = 0;
+    m->exits = m->storage_exits = m->fetches = 0;
     m->exchange.request = request;
     m->deadline = now + vm->limits.request_ns;
     vm->failed = 0;
@@ -163,9 +165,19 @@ void serve_request(struct skerry_vm *vm, const struct request *request, uint64_t
         carry_on(vm, pause, reply);
 }
 
-void serve_on(struct skerry_vm *vm, struct skerry_reply *reply)
+void serve_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *reply)
 {
-    carry_on(vm, 0, reply);
+    carry_on(vm, pause, reply);
+}
+
+const struct skerry_wanted *skerry_wanted(const struct skerry_vm *vm)
+{
+    return vm->machine.fetch ? &vm->machine.fetch->wanted : NULL;
+}
+
+void skerry_fetched(struct skerry_vm *vm, const struct skerry_fetched *got)
+{
+    fetch_end(&vm->machine, got);
 }
 
 int skerry_reset(struct skerry_vm *vm)

@@ -28,7 +28,7 @@ struct skerry_vm {
 void serve_request(struct skerry_vm *vm, const struct request *request, uint64_t now,
                    uint64_t pause, struct skerry_reply *reply);
 
-/* Carries the request that is SKERRY_BUSY on to its end. */
-void serve_on(struct skerry_vm *vm, struct skerry_reply *reply);
+/* Carries the request on that is SKERRY_BUSY, or was SKERRY_WAITS; as serve_request. */
+void serve_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *reply);
 
 #endif
