@@ -20,6 +20,8 @@ class Absent:
     def __init__(self, status: int, text: str) -> None:
         self._response = Response.text(status, text)
 
+    takes_pieces = False
+
     def answer(self, request: Request) -> Response:
         """The same for every (request)."""
         return self._response
@@ -80,6 +82,10 @@ class App:
 
     def __call__(self, request: Request) -> Response | None:
         return self._router.match(request.host, request.target).answer(request)
+
+    def takes_pieces(self, request: Request) -> bool:
+        """Whether the body of (request) is wanted piece by piece, as it arrives."""
+        return self._router.match(request.host, request.target).takes_pieces
 
     def counts(self) -> dict[str, Counts]:
         """What programs have done here, by name, from the beginning."""

@@ -1,17 +1,21 @@
 """A started program, serving: its clones, and the requests that wait for them."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from skerry.counts import Counts
 from skerry.durable import GroupCommit
 from skerry.keys import FSYNC
 from skerry.line import Line
 from skerry.log import Log
-from skerry.message import Request, Response
+from skerry.message import Cut, Request, Response, Streamed, Upload
 from skerry.native import BATCH, NativeError, Stream, Vm
 from skerry.pool import Pool
 from skerry.start import Started
+from skerry.streaming import Body, arrives, gather, settle, take_in
+
+T = TypeVar("T")
 
 INLINE = 0.001  # seconds that a request may hold up the event loop
 NO_MEMORY = "503 there was no memory for the answer\n"
@@ -26,6 +30,7 @@ class Program:
         self.config = started.config
         self._log = log
         self.body_limit = started.snapshot.body_limit
+        self.takes_pieces = started.snapshot.takes_pieces  # of a body that arrives
         config = self.config
         self._line = Line(config.max_queue, config.max_request_time, self._refuse)
         self._requests = self._line.requests
@@ -99,6 +104,8 @@ class Program:
         batch = self._line.first(BATCH)
         if not batch:
             return
+        if self.takes_pieces:
+            batch = settle(batch)
         vm = self._free.pop() if self._free else self._pool.take()
         if vm:
             self._serve(batch, vm)
@@ -110,6 +117,9 @@ class Program:
             self._line.refuse_all(NO_MEANS)
 
     def _serve(self, batch: list[Request], vm: Vm) -> None:
+        if self.takes_pieces and arrives(batch[0]):
+            self._begin_upload(batch[0], vm)
+            return
         try:
             answers = vm.serve_batch(batch)
         except MemoryError:
@@ -128,7 +138,7 @@ class Program:
 
     def _lose(self, batch: list[Request], vm: Vm) -> None:
         """There was no memory for the answers, whoever has been served."""
-        self._forsake(vm)
+        self.forsake(vm)
         self._line.leave(len(batch))
         for request in batch:
             self._refuse(request, NO_MEMORY)
@@ -140,11 +150,11 @@ class Program:
     ) -> None:
         """After a batch: a request that goes on takes its clone to a thread, and
         answers wait for the disk if they tell of what is not there yet."""
-        synced, is_busy = self._synced(vm), vm.busy
+        synced, is_busy = self.synced(vm), vm.busy
         if is_busy:
             self._line.leave(1)
         else:
-            self._finish(vm)
+            answers[-1:] = [self._end(vm, each) for each in answers[-1:]]
         for request, answer in zip(batch, answers, strict=False):
             later = self._when(synced, answer) if synced else answer
             request.client.on_response(later)
@@ -153,30 +163,68 @@ class Program:
 
     async def _resume(self, vm: Vm) -> Response:
         try:
-            response = await self._pool.run(vm.resume)
+            response = await self.run(vm.resume)
         except (MemoryError, RuntimeError):  # also: can't start new thread
-            self._forsake(vm)
+            self.forsake(vm)
             return self._refusal(NO_MEMORY)
+        return await self._conclude(vm, response)
+
+    async def _conclude(self, vm: Vm, response: Response) -> Response:
+        """(response) has come late, and alone."""
         self._answered += 1
-        synced = self._synced(vm)
-        self._finish(vm)
+        synced = self.synced(vm)
+        response = self._end(vm, response)
         return await self._when(synced, response) if synced else response
+
+    def _end(self, vm: Vm, response: Response) -> Response:
+        """Takes (vm) back, unless it has to make the body of (response) first."""
+        if not (vm.rare and vm.streams):
+            self.finish(vm)
+            return response
+        self.look_at(vm)
+        return Streamed(response, vm.stream_length, Body(self, vm))
+
+    def _begin_upload(self, request: Request, vm: Vm) -> None:
+        self._line.leave(1)
+        assert isinstance(request, Upload)
+        request.client.on_response(self._upload(request, vm))
+        if self._requests:
+            self._schedule()
+
+    async def _upload(self, request: Upload, vm: Vm) -> Response:
+        try:
+            response = await take_in(self, request, vm)
+        except Cut:
+            self.put_back(vm)
+            raise
+        except (MemoryError, RuntimeError):
+            self.forsake(vm)
+            return self._refusal(NO_MEMORY)
+        return await self._conclude(vm, response)
 
     def answer_now(self, request: Request) -> tuple[Response, bool]:
         """Serves (request) on this thread, however long it takes. Also tells if it
         failed, whatever on_error has answered. NativeError where it cannot be kept."""
         with self._clone() as vm:
             response = vm.serve(request) or vm.resume()
-            self._look_at(vm)
+            has_failed = bool(vm.rare) and vm.failed
+            if vm.rare and vm.streams:
+                response = gather(vm, response)
+            self.look_at(vm)
             if vm.rare and vm.unsynced:
                 self._sync()
-            return response, bool(vm.rare) and vm.failed
+            return response, has_failed or (bool(vm.rare) and vm.failed)
 
-    def _forsake(self, vm: Vm) -> None:
+    # What goes on with a clone, also for bodies in pieces.
+
+    async def run(self, work: Callable[[], T]) -> T:
+        return await self._pool.run(work)
+
+    def forsake(self, vm: Vm) -> None:
         self._log.problem(f"program '{self.config.name}': no memory for an answer")
         self._pool.drop(vm)
 
-    def _look_at(self, vm: Vm) -> None:
+    def look_at(self, vm: Vm) -> None:
         """Tells what is out of the ordinary."""
         if vm.rare and vm.has_lines:
             self.started.print_lines(self._log)
@@ -185,9 +233,19 @@ class Program:
             text = f"request failed: {vm.reason}"
             self._log.program(self.config.name, Stream.HOST, text)
 
-    def _finish(self, vm: Vm) -> None:
+    def put_back(self, vm: Vm) -> None:
+        """Takes a clone that is as a request left it."""
+        is_lost = bool(vm.rare) and vm.discard
+        if is_lost or vm.reset() < 0:
+            self._pool.drop(vm)
+        else:
+            self._pool.give(vm)
+        if self._requests:
+            self._schedule()
+
+    def finish(self, vm: Vm) -> None:
         """Tells what is out of the ordinary, and gives the clone back."""
-        self._look_at(vm)
+        self.look_at(vm)
         if vm.rare and vm.discard:
             self._pool.drop(vm)
         else:
@@ -197,7 +255,7 @@ class Program:
 
     # Storage that is kept, with durability "fsync".
 
-    def _synced(self, vm: Vm) -> Awaitable[None] | None:
+    def synced(self, vm: Vm) -> Awaitable[None] | None:
         """What the answers of (vm) have to wait for. To be called before (vm) is given
         back: then the program is never idle in between."""
         is_unsynced = self._commit and vm.rare and vm.unsynced
@@ -209,6 +267,8 @@ class Program:
             await synced
         except NativeError:
             self._errors += 1
+            if isinstance(answer, Streamed):
+                answer.source.close()
             return Response.text(500, "500 storage could not be written\n")
         return answer
 

@@ -25,7 +25,8 @@ int hostcall_gathered(struct machine *m);
 typedef long hostcall_handler(struct host_call *c);
 hostcall_handler call_register, call_wait, call_allow, call_is_storage, call_shm;
 hostcall_handler call_log, call_meminfo, call_zero;
-hostcall_handler call_response, call_append, call_set, call_find, call_method;
+hostcall_handler call_response, call_stream, call_append, call_set, call_find,
+    call_method;
 hostcall_handler call_storage, call_storage_return, call_storage_noreturn,
     call_returned;
 

@@ -175,6 +175,7 @@ static void reset_exchange(struct exchange *x)
     x->sent_ready = x->status = 0;
     x->body = NULL;
     x->body_len = x->content_type_len = 0;
+    x->stream.function = 0;
 }
 
 int machine_reset(struct machine *m, const struct skerry_snapshot *s)

@@ -10,6 +10,7 @@ from typing import Self
 
 from skerry import native
 from skerry.message import Request, Response
+from skerry.streaming import gather
 
 ROOT = Path(__file__).resolve().parents[2]
 INCLUDE = ROOT / "guest" / "include"
@@ -123,6 +124,8 @@ class Guest:
     def request(self, request: Request) -> Response:
         """Serves (request) and puts the clone back."""
         response = self.vm.serve(request) or self.vm.resume()
+        if self.vm.rare and self.vm.streams:
+            response = gather(self.vm, response)
         self.failure = self.vm.reason
         self.discarded = bool(self.vm.rare) and self.vm.discard
         self.exits = self.vm.exits

@@ -13,7 +13,7 @@ from skerry.native.memory import SharedMemory
 from skerry.native.raw import NativeError
 from skerry.native.snapshot import Snapshot
 from skerry.native.storage import Storage, StorageCounts, StorageFile
-from skerry.native.vm import BATCH, Vm
+from skerry.native.vm import BATCH, PIECE, Vm
 
 __all__ = [
     "BATCH",
@@ -22,6 +22,7 @@ __all__ = [
     "JailFacts",
     "KvmFacts",
     "NativeError",
+    "PIECE",
     "SharedMemory",
     "Snapshot",
     "Storage",
