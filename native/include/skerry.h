@@ -241,9 +241,9 @@ void skerry_post(struct skerry_vm *vm, const char *data, size_t len);
  * piece; after the last one the clone is to be reset unless SKERRY_DISCARD is set. */
 void skerry_stream(struct skerry_vm *vm, int wait);
 
-/* Puts the clone back to the frozen state. Call it once after each reply without
- * SKERRY_DISCARD. Returns the number of pages put back, or -errno: then close the
- * clone. */
+/* Puts the clone back to the frozen state, and empties the batch. Once after each reply
+ * without SKERRY_DISCARD. Returns the number of pages put back, or -errno: then close
+ * the clone. */
 int skerry_reset(struct skerry_vm *vm);
 
 /* Largest request body that fits into the program's inbox. */

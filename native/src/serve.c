@@ -107,13 +107,19 @@ static int enter_error(struct skerry_vm *vm)
     return request_enter_error(m, m->exchange.request);
 }
 
+static int reset(struct skerry_vm *vm)
+{
+    vm->upload = (struct upload){0};
+    return machine_reset(&vm->machine, vm->snapshot);
+}
+
 /* Puts the clone back at once unless the answer still lies in its memory. */
 static void leave(struct skerry_vm *vm, struct skerry_reply *reply)
 {
     const uint32_t stays = SKERRY_DISCARD | SKERRY_LARGE | SKERRY_STREAM;
     if (reply->flags & stays || vm->limits.hold)
         return;
-    if (skerry_reset(vm) < 0)
+    if (reset(vm) < 0)
         reply->flags |= SKERRY_DISCARD;
 }
 
@@ -208,9 +214,8 @@ void serve_on(struct skerry_vm *vm, struct skerry_reply *reply)
 
 int skerry_reset(struct skerry_vm *vm)
 {
-    vm->upload = (struct upload){0};
     vm->count = 0;
-    return machine_reset(&vm->machine, vm->snapshot);
+    return reset(vm);
 }
 
 uint64_t skerry_unknown_syscalls(const struct skerry_snapshot *s)

@@ -2,6 +2,7 @@
 the header, in C and in C++, with every error."""
 
 import pytest
+from support.programs import letters
 
 from skerry import native
 from skerry.message import Request
@@ -54,11 +55,6 @@ LETTERS = r"""
         text[i] = 'a' + (written + i) % 26;
     return give(text, max);
 """
-ALPHABET = b"abcdefghijklmnopqrstuvwxyz"
-
-
-def letters(count: int) -> bytes:
-    return (ALPHABET * (count // 26 + 1))[:count]
 
 
 @pytest.fixture

@@ -410,8 +410,10 @@ class HttpProtocol(asyncio.Protocol):
 
     def _expire_write(self, unwritten: int) -> None:
         """A client that took something since the last look may go on."""
-        if unwritten == self._unwritten:
+        if unwritten == self._unwritten and self._task:
             self._cut()
+        elif unwritten == self._unwritten:
+            self._transport.abort()
         self._unwritten = unwritten
         self.deadline = self._clock.now + self._limits.write_time
 
