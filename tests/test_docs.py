@@ -54,6 +54,7 @@ def test_the_configuration_page_has_the_limits_of_the_code():
         f"{limits.target // KIB} KiB",
         f"{limits.head // KIB} KiB",
         f"{limits.body // MIB} MiB",
+        f"{limits.upload >> 30} GiB",
         f"{limits.connections}",
         f"{limits.idle_time:g} s",
         f"{limits.head_time:g} s",

@@ -205,15 +205,15 @@ static int take_extra(struct machine *m, uint64_t addr)
     return 0;
 }
 
-static int take_status(struct machine *m, uint64_t arg, const char *what)
+/* The status of a response that may begin now, or -EPROTO. */
+static int check_status(struct machine *m, uint64_t arg, const char *what)
 {
     int16_t status = (int16_t)arg;
     if (no_request(m, what) || hostcall_gathered(m) < 0)
         return -EPROTO;
     if (status < KVM_API_MIN_STATUS || status > KVM_API_MAX_STATUS)
         return machine_fail(m, "response: status %d", status);
-    m->exchange.status = status;
-    return 0;
+    return status;
 }
 
 /* (status, type, type length, body, body length, extra) */
@@ -221,7 +221,8 @@ long call_response(struct host_call *c)
 {
     struct machine *m = c->m;
     struct exchange *x = &m->exchange;
-    if (take_status(m, c->arg[0], "backend_response") < 0)
+    int status = check_status(m, c->arg[0], "backend_response");
+    if (status < 0)
         return -EPROTO;
     x->stream.function = 0;
     x->body_len = c->arg[4];
@@ -230,6 +231,7 @@ long call_response(struct host_call *c)
         return machine_fail(m, "response: unreadable body");
     if (take_type(m, c->arg[1], c->arg[2]) < 0 || take_extra(m, c->arg[5]) < 0)
         return -EPROTO;
+    x->status = status;
     c->stop = STOP_ANSWERED;
     return 0;
 }
@@ -240,8 +242,8 @@ long call_stream(struct host_call *c)
 {
     struct machine *m = c->m;
     struct exchange *x = &m->exchange;
-    if (take_status(m, c->arg[0], "begin_streaming_response") < 0 ||
-        take_type(m, c->arg[1], c->arg[2]) < 0)
+    int status = check_status(m, c->arg[0], "begin_streaming_response");
+    if (status < 0 || take_type(m, c->arg[1], c->arg[2]) < 0)
         return -EPROTO;
     if (!guest_executable(&m->mem, c->arg[4]))
         return machine_fail(
@@ -252,6 +254,7 @@ long call_stream(struct host_call *c)
                                 .arg = c->arg[5],
                                 .total = c->arg[3],
                                 .rsp = vcpu_regs(&m->vm)->rsp};
+    x->status = status;
     c->stop = STOP_ANSWERED;
     return 0;
 }

@@ -439,6 +439,18 @@ def test_an_upload_behind_a_request_that_takes_long_waits(loop, taker):
     assert -1 < places[0] < places[1] < places[2]
 
 
+def test_an_upload_whose_program_is_replaced_meanwhile_is_refused(loop):
+    asked = []
+    wanted = [True]
+    wire = Wire(loop, asked.append, lambda request: wanted[0])
+    wire.send(GET + POST + b"Content-Length: 6\r\n\r\nabc")
+    wanted[0] = False
+    asked[0].client.on_response(Response.make(200, b"", b"first"))
+    wire.run()
+    assert len(asked) == 1
+    assert b"503" in wire.written.partition(b"first")[2] and wire.ended
+
+
 def test_a_refusal_before_the_body_has_come_closes_the_connection(loop, taker):
     full = Response.text(503, "full")
     wire = Wire(loop, lambda request: full, taker.wants)

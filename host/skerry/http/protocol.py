@@ -120,6 +120,8 @@ class HttpProtocol(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._paused = False
         self._wake_stream()
+        if self._task and not self._queue:
+            self._release()  # who leaves is noticed while pieces are made
         self._go_on()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -440,10 +442,17 @@ class HttpProtocol(asyncio.Protocol):
             waiting = self._queue.popleft()
             if isinstance(waiting, Refusal):
                 self._refuse(waiting)
+            elif self._is_misplaced(waiting[0]):
+                self._refuse(Refusal(503, "the program has been replaced"))
             else:
                 self.on_request(*waiting)
         if not self._is_busy() and not self._deaf:
             self._read_on()
+
+    def _is_misplaced(self, request: Request) -> bool:
+        """Whether the body of (request) comes in pieces that nobody wants any more."""
+        wanted = self._shared.in_pieces
+        return isinstance(request, Upload) and not (wanted and wanted(request))
 
     def _read_on(self) -> None:
         done = self._shared.stopping and self._reader.phase == IDLE

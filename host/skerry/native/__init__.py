@@ -17,12 +17,12 @@ from skerry.native.vm import BATCH, PIECE, Vm
 
 __all__ = [
     "BATCH",
+    "PIECE",
     "BootOptions",
     "Console",
     "JailFacts",
     "KvmFacts",
     "NativeError",
-    "PIECE",
     "SharedMemory",
     "Snapshot",
     "Storage",
