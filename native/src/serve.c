@@ -110,6 +110,8 @@ static int enter_error(struct skerry_vm *vm)
 static int reset(struct skerry_vm *vm)
 {
     vm->upload = (struct upload){0};
+    if (!vm->machine.ephemeral && !vm->limits.hold)
+        return machine_keep(&vm->machine);
     return machine_reset(&vm->machine, vm->snapshot);
 }
 
@@ -154,6 +156,8 @@ void serve_mark(struct skerry_vm *vm, struct skerry_reply *reply)
     struct skerry_console *console = vm->machine.console;
     if (vm->call.seen && skerry_storage_must_wait(vm->storage, vm->call.seen))
         reply->flags |= SKERRY_UNSYNCED;
+    if (vm->call.entered)
+        reply->flags |= SKERRY_TASKS;
     console_flush(console);
     if (console_pending(console))
         reply->flags |= SKERRY_LINES;
@@ -186,6 +190,7 @@ void serve_begin(struct skerry_vm *vm, const struct request *request, uint64_t n
     m->deadline = now + vm->limits.request_ns;
     vm->failed = 0;
     vm->call.seen = 0;
+    vm->call.entered = 0;
 }
 
 void serve_enter(struct skerry_vm *vm, int entered, uint64_t pause,

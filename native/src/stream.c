@@ -24,6 +24,7 @@ static void enter(struct machine *m, struct stream *s)
                                  .fs_base = m->facts->fs_base,
                                  .gs_base = m->facts->gs_base};
     s->in_piece = 1;
+    m->last_paused = 0; /* its registers are gone: it cannot go on behind its wait */
     m->deadline = clock_now() + PIECE_NS;
     vcpu_call(&m->vm, &c, 0);
 }
@@ -77,8 +78,10 @@ void skerry_stream(struct skerry_vm *vm, int wait)
     struct machine *m = &vm->machine;
     struct stream *s = &m->exchange.stream;
     struct skerry_reply *reply = &vm->replies[0];
-    if (!s->in_piece)
+    if (!s->in_piece) {
+        vm->call.entered = 0;
         enter(m, s);
+    }
     enum stop stop = serve_run(vm, wait ? 0 : serve_pause(vm, clock_now()));
     *reply = (struct skerry_reply){.reason = ""};
     if (stop == STOP_BUSY) {

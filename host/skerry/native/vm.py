@@ -17,9 +17,11 @@ _LARGE = int(lib.SKERRY_LARGE)
 _LINES = int(lib.SKERRY_LINES)
 _BUSY = int(lib.SKERRY_BUSY)
 _UNSYNCED = int(lib.SKERRY_UNSYNCED)
+_TASKS = int(lib.SKERRY_TASKS)
 _STREAM = int(lib.SKERRY_STREAM)
 _MORE = int(lib.SKERRY_MORE)
-_RARE = _FAILED | _DISCARD | _LARGE | _LINES | _BUSY | _UNSYNCED | _STREAM | _MORE
+_RARE = _FAILED | _DISCARD | _LARGE | _LINES | _BUSY | _UNSYNCED | _TASKS
+_RARE |= _STREAM | _MORE
 _HAS = int(lib.SKERRY_HAS_DATE) | int(lib.SKERRY_HAS_SERVER)  # as in Response
 _add = lib.skerry_add
 _run = lib.skerry_run
@@ -70,6 +72,7 @@ class Vm(Owner):
         self.unsynced = False  # the answers have to wait for Storage.sync()
         self.has_lines = False  # the console has lines
         self.streams = False  # the body, or more of it, comes from next_piece()
+        self.has_tasks = False  # a task of storage is due earlier than before
 
     def serve(self, request: Request) -> Response | None:
         """Runs (request). None: it takes longer than the inline time: resume() it."""
@@ -177,6 +180,7 @@ class Vm(Owner):
         self.failed = bool(rare & _FAILED)
         self.has_lines = bool(rare & _LINES)
         self.unsynced = bool(rare & _UNSYNCED)
+        self.has_tasks = bool(rare & _TASKS)
         self.streams = bool(rare & _STREAM)
 
     @property
