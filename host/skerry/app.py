@@ -21,6 +21,8 @@ class Absent:
     def __init__(self, status: int, text: str) -> None:
         self._response = Response.text(status, text)
 
+    takes_pieces = False
+
     def answer(self, request: Request) -> Response:
         """The same for every (request)."""
         return self._response
@@ -95,6 +97,10 @@ class App:
         if isinstance(found, Program):
             return found.answer_inner(request, depth)
         return found.answer(request)
+
+    def takes_pieces(self, request: Request) -> bool:
+        """Whether the body of (request) is wanted piece by piece, as it arrives."""
+        return self._router.match(request.host, request.target).takes_pieces
 
     def counts(self) -> dict[str, Counts]:
         """What programs have done here, by name, from the beginning."""

@@ -206,6 +206,8 @@ struct skerry_reply {
     const char *reason;    /* why it failed, or "" */
     uint32_t exits;        /* KVM_RUN calls of this request, storage included */
     uint32_t storage_runs; /* of these, in the storage VM */
+    uint64_t stream_len;   /* with SKERRY_STREAM: bytes of body to come, or UINT64_MAX:
+                            * as many as there will be; then the head has no length */
 };
 enum {
     SKERRY_HAS_DATE = 1,
@@ -217,10 +219,12 @@ enum {
     SKERRY_LINES = 128,  /* the console has lines */
     SKERRY_BUSY = 256,   /* no answer yet: skerry_resume goes on */
     SKERRY_UNSYNCED = 512, /* give the answer after skerry_storage_sync */
+    SKERRY_STREAM = 1024,  /* the body comes from skerry_stream, then reset */
+    SKERRY_MORE = 2048,    /* no answer yet: skerry_post gives the next piece of body */
     SKERRY_TASKS = 65536,  /* a task of storage is due earlier than before */
     SKERRY_WAITS = 4096,   /* no answer yet: skerry_wanted says what it waits for */
 };
-enum { SKERRY_OUT_SIZE = 65536, SKERRY_BATCH = 16 };
+enum { SKERRY_OUT_SIZE = 65536, SKERRY_BATCH = 16, SKERRY_PIECE = 65536 };
 
 /* Where small answers are: SKERRY_OUT_SIZE bytes, as long as the vm lives. */
 const char *skerry_vm_out(const struct skerry_vm *vm);
@@ -284,9 +288,26 @@ struct skerry_fetched {
  * since the request became SKERRY_WAITS does not count for its limit. */
 void skerry_fetched(struct skerry_vm *vm, const struct skerry_fetched *got);
 
-/* Puts the clone back to the frozen state. Call it once after each reply without
- * SKERRY_DISCARD. Returns the number of pages put back, or -errno: then close the
- * clone. */
+/* Tells if a body goes to the program piece by piece, while it arrives. */
+int skerry_takes_pieces(const struct skerry_snapshot *snapshot);
+
+/* Gives the program the next (len) bytes of body, at most skerry_body_limit, of the one
+ * request that skerry_add has put into the batch, without a body; 0: that was all. The
+ * reply is the first of skerry_vm_replies: SKERRY_MORE is set as long as the program
+ * wants more, and SKERRY_BUSY is as for skerry_run; (data) may go when this returns.
+ * The request's time runs while the guest does. To give up in between: skerry_reset. */
+void skerry_post(struct skerry_vm *vm, const char *data, size_t len);
+
+/* Has the program make the next piece of a body that is SKERRY_STREAM: the body of the
+ * first of skerry_vm_replies, at most SKERRY_PIECE bytes in guest memory. SKERRY_STREAM
+ * is set as long as more follow. Without (wait) it may be SKERRY_BUSY at the inline
+ * time: call again, with it, on a thread that may wait. After SKERRY_FAILED there is no
+ * piece; after the last one the clone is to be reset unless SKERRY_DISCARD is set. */
+void skerry_stream(struct skerry_vm *vm, int wait);
+
+/* Puts the clone back to the frozen state, and empties the batch. Once after each reply
+ * without SKERRY_DISCARD. Returns the number of pages put back, or -errno: then close
+ * the clone. */
 int skerry_reset(struct skerry_vm *vm);
 
 /* Largest request body that fits into the program's inbox. */

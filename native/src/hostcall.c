@@ -9,6 +9,7 @@ static const struct {
     hostcall_handler *handler;
 } table[] = {
     {KVM_API_BACKEND_RESPONSE, call_response},
+    {KVM_API_STREAMING_RESPONSE, call_stream},
     {KVM_API_RETURNED, call_returned},
     {KVM_API_STORAGE_CALLV, call_storage},
     {KVM_API_STORAGE_RETURN, call_storage_return},

@@ -22,7 +22,13 @@
 #define SYSCALL_NUMBERS 512
 #define ARG_SIZE 4096
 
-enum callback { ON_GET = 1, ON_POST = 2, ON_REQUEST = 3, ON_ERROR = 5 };
+enum callback {
+    ON_GET = 1,
+    ON_POST = 2,
+    ON_REQUEST = 3,
+    ON_STREAM_POST = 4,
+    ON_ERROR = 5
+};
 
 /* What a program has told during start-up; does not change after. */
 struct program_facts {
@@ -55,6 +61,16 @@ struct request {
     size_t method_len, url_len, headers_len, content_type_len, body_len;
 };
 
+/* A response whose body the program gives piece by piece: see stream.h. */
+struct stream {
+    uint64_t function, arg; /* function 0: the body is there already */
+    uint64_t total;         /* bytes; STREAM_UNKNOWN: until a piece of 0 bytes */
+    uint64_t written;       /* of these */
+    uint64_t rsp;           /* of the function that began it: its frame lives on */
+    int in_piece;           /* the function runs */
+};
+#define STREAM_UNKNOWN UINT64_MAX
+
 /* What the request that is being served has given and got. */
 struct exchange {
     const struct request *request; /* valid while it is served */
@@ -67,6 +83,7 @@ struct exchange {
     uint32_t content_type_len;
     const uint8_t *body; /* in guest memory */
     uint64_t body_len;
+    struct stream stream;
 };
 
 /* What a storage function has returned. */
@@ -106,6 +123,7 @@ struct machine {
     uint64_t asleep;   /* the program sleeps until then (clock_now), 0 = it is awake */
     uint32_t exits;    /* KVM_RUN calls since they were last set to 0 */
     uint32_t storage_exits;
+    uint64_t returned[2];     /* rax and rdx of the callback that returned last */
     uint64_t reqmem_upper;    /* bytes: the most that one request has written */
     int touched;              /* a system call may have changed (*process) */
     char reason[REASON_SIZE]; /* why the run failed, or "" */
