@@ -132,7 +132,14 @@ static int host_call(void)
                                      KVM_API_MEMINFO,
                                      KVM_API_LOG,
                                      KVM_API_RETURNED,
-                                     KVM_API_IS_DEBUG};
+                                     KVM_API_IS_DEBUG,
+                                     KVM_API_BREAKPOINT,
+                                     KVM_API_SET_CACHEABLE,
+                                     KVM_API_REGEX_COMPILE,
+                                     KVM_API_REGEX_FREE,
+                                     KVM_API_REGEX_MATCH,
+                                     KVM_API_REGEX_SUBST,
+                                     KVM_API_REGEX_COPYTO};
     uint64_t which = number(1);
     set_registers(which < 0xf8 ? known[which % (sizeof(known) / sizeof(*known))]
                                : number(8));

@@ -65,6 +65,7 @@ struct skerry_boot_options {
     const char *const *envp; /* (envc) strings, "KEY=VALUE" */
     uint32_t envc;
     uint32_t is_storage;
+    uint32_t debug;                 /* is_debug says 1, breakpoints are logged */
     uint64_t max_memory;            /* multiple of 4096 */
     uint64_t max_request_memory;    /* pages one request may write, in bytes */
     uint64_t boot_ns;               /* limit of start-up */
@@ -91,7 +92,7 @@ void skerry_snapshot_close(struct skerry_snapshot *snapshot);
 /* Handing over to another process of the same build. Export writes skerry_snapshot_size
  * bytes to (dst), and returns the descriptor of the memory, which stays the snapshot's.
  * Import takes (fd) over, whatever comes back. */
-size_t skerry_snapshot_size(void);
+size_t skerry_snapshot_size(const struct skerry_snapshot *snapshot);
 int skerry_snapshot_export(const struct skerry_snapshot *snapshot, void *dst);
 int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_shm *shm,
                            struct skerry_snapshot **out, struct skerry_error *err);
@@ -134,10 +135,11 @@ int skerry_storage_open(struct skerry_snapshot *snapshot, uint64_t call_ns,
 void skerry_storage_close(struct skerry_storage *storage);
 
 /* Handing over to another process of the same build, which then works on the same
- * state. Export writes skerry_snapshot_size bytes to (dst); the descriptors stay the
+ * state. Export writes skerry_storage_size bytes to (dst); the descriptors stay the
  * storage's own: memory, control, committed image, and the file or -1. Import takes
  * them over, whatever comes back; it takes one more: control, opened anew for this
  * process by one that may open /proc/self/fd, or -1: then it does that itself. */
+size_t skerry_storage_size(const struct skerry_storage *storage);
 void skerry_storage_export(const struct skerry_storage *storage, void *dst, int fds[4]);
 int skerry_storage_import(const void *src, size_t size, const int fds[5],
                           struct skerry_shm *shm, uint64_t call_ns,

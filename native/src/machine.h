@@ -5,11 +5,13 @@
 #define SKERRY_MACHINE_H
 
 #include "abi.h"
+#include "caching.h"
 #include "console.h"
 #include "error.h"
 #include "fields.h"
 #include "guestmem.h"
 #include "process.h"
+#include "regexes.h"
 #include "tasks.h"
 #include "vcpu.h"
 #include "watchdog.h"
@@ -26,6 +28,7 @@ enum callback { ON_GET = 1, ON_POST = 2, ON_REQUEST = 3, ON_ERROR = 5 };
 struct program_facts {
     char name[64];
     int is_storage;
+    int debug; /* allow_debug */
     uint64_t max_memory, max_request_memory;
     uint64_t callback[CALLBACKS]; /* functions in the guest, 0 = none */
     uint64_t allow[ALLOW_MAX];    /* storage functions that may be called */
@@ -58,7 +61,8 @@ struct exchange {
     struct fields sent;            /* request headers as the program changed them */
     int sent_ready;
     struct fields answered; /* response headers */
-    int status;             /* 0 = no response yet */
+    struct caching caching;
+    int status; /* 0 = no response yet */
     char content_type[4096];
     uint32_t content_type_len;
     const uint8_t *body; /* in guest memory */
@@ -90,6 +94,8 @@ struct machine {
     int is_kept;         /* it was not put back after the last one, which ... */
     int last_paused;     /* ... the program took that goes on behind its wait */
     int has_next;        /* (next) waits for the program to wait */
+    struct regexes regexes;
+    int again; /* a host call was interrupted: it is to be made again */
     struct kvm_request next;
     uint64_t deadline; /* of what runs now */
     uint64_t pause;    /* when it is to be left for a while, 0 = never */

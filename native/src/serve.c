@@ -88,6 +88,7 @@ static int enter_error(struct skerry_vm *vm)
     vm->failed = 1;
     memcpy(vm->reason, m->reason, sizeof(vm->reason));
     fields_clear(&m->exchange.answered);
+    m->exchange.caching = (struct caching){0};
     m->deadline = clock_now() + ON_ERROR_NS;
     return request_enter_error(m, m->exchange.request);
 }
