@@ -160,9 +160,23 @@ int skerry_storage_must_wait(const struct skerry_storage *storage, uint64_t seen
  * (commits): the number of the last one, which goes on with a file. */
 struct skerry_storage_counts {
     uint64_t calls, failed, repaired, commits;
+    uint64_t tasks_run, tasks_failed; /* of the first, or given up before they ran */
+    uint32_t tasks_pending;           /* now */
 };
 void skerry_storage_counts(const struct skerry_storage *storage,
                            struct skerry_storage_counts *to);
+
+/* When a task of storage may be due, CLOCK_MONOTONIC ns; INT64_MAX: there is none. It
+ * becomes earlier with SKERRY_TASKS, or when another process has ordered one. */
+uint64_t skerry_storage_next_task(const struct skerry_storage *storage);
+
+/* Runs the task that has been due for longest; may take 16 s. Any thread. Returns 1; 0:
+ * none is due, or another process runs it; or -errno: it cannot be run now. */
+int skerry_storage_run_task(struct skerry_storage *storage);
+
+/* This process runs no further task; one that it runs ends soon, and is left to other
+ * processes. */
+void skerry_storage_stop_tasks(struct skerry_storage *storage);
 
 /* How a clone serves; times in ns. */
 struct skerry_limits {
@@ -203,6 +217,7 @@ enum {
     SKERRY_LINES = 128,  /* the console has lines */
     SKERRY_BUSY = 256,   /* no answer yet: skerry_resume goes on */
     SKERRY_UNSYNCED = 512, /* give the answer after skerry_storage_sync */
+    SKERRY_TASKS = 65536,  /* a task of storage is due earlier than before */
 };
 enum { SKERRY_OUT_SIZE = 65536, SKERRY_BATCH = 16 };
 

@@ -13,6 +13,8 @@ static const struct {
     {KVM_API_STORAGE_CALLV, call_storage},
     {KVM_API_STORAGE_RETURN, call_storage_return},
     {KVM_API_STORAGE_NORETURN, call_storage_noreturn},
+    {KVM_API_STORAGE_TASK, call_task},
+    {KVM_API_STOP_STORAGE_TASK, call_task},
     {KVM_API_HTTP_APPEND, call_append},
     {KVM_API_HTTP_SET, call_set},
     {KVM_API_HTTP_FIND, call_find},

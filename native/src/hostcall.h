@@ -40,6 +40,10 @@ hostcall_handler call_cacheable;
 hostcall_handler call_regex_compile, call_regex_free, call_regex_match,
     call_regex_subst, call_regex_copyto;
 hostcall_handler call_storage, call_storage_return, call_storage_noreturn,
-    call_returned;
+    call_returned, call_task;
+
+/* What the machine has just asked for with call_task. 0; -E2BIG: its bytes are too
+ * many; or -EPROTO: it has failed. */
+long call_take_order(struct machine *m, struct task_order *order);
 
 #endif

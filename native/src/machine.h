@@ -12,6 +12,7 @@
 #include "guestmem.h"
 #include "process.h"
 #include "regexes.h"
+#include "tasks.h"
 #include "vcpu.h"
 #include "watchdog.h"
 
@@ -75,6 +76,9 @@ struct storage_result {
     uint64_t len;
 };
 
+/* A host call that was interrupted is made again. */
+enum again { AGAIN_NOT, AGAIN, AGAIN_TO_THE_END };
+
 struct machine {
     struct guestmem mem;
     struct dirty dirty;
@@ -87,13 +91,14 @@ struct machine {
     struct exchange exchange;
     struct storage_result result;
     struct regexes regexes;
-    int again;       /* a host call was interrupted: it is to be made again */
-    int booting;     /* start-up calls are allowed */
-    int warming;     /* serves requests that nobody has made, before it is frozen */
-    int ephemeral;   /* it will be put back after this request */
-    int is_kept;     /* it was not put back after the last one, which ... */
-    int last_paused; /* ... the program took that goes on behind its wait */
-    int has_next;    /* (next) waits for the program to wait */
+    enum again again;
+    struct tasks *tasks; /* of storage; while it boots its own, or NULL */
+    int booting;         /* start-up calls are allowed */
+    int warming;         /* serves requests that nobody has made, before it is frozen */
+    int ephemeral;       /* it will be put back after this request */
+    int is_kept;         /* it was not put back after the last one, which ... */
+    int last_paused;     /* ... the program took that goes on behind its wait */
+    int has_next;        /* (next) waits for the program to wait */
     struct kvm_request next;
     uint64_t deadline; /* of what runs now */
     uint64_t pause;    /* when it is to be left for a while, 0 = never */

@@ -125,6 +125,8 @@ static void finish(struct skerry_vm *vm, enum stop stop, struct skerry_reply *re
         reply->flags |= SKERRY_FAILED;
     if (vm->call.seen && skerry_storage_must_wait(vm->storage, vm->call.seen))
         reply->flags |= SKERRY_UNSYNCED;
+    if (vm->call.entered)
+        reply->flags |= SKERRY_TASKS;
     answer(vm, stop, reply);
     console_flush(m->console);
     if (console_pending(m->console))
@@ -154,6 +156,7 @@ void serve_request(struct skerry_vm *vm, const struct request *request, uint64_t
     m->deadline = now + vm->limits.request_ns;
     vm->failed = 0;
     vm->call.seen = 0;
+    vm->call.entered = 0;
     if (request_enter(m, request) < 0 && !enter_error(vm))
         finish(vm, STOP_FAILED, reply);
     else

@@ -36,6 +36,7 @@ void skerry_snapshot_close(struct skerry_snapshot *s)
     if (s->fd >= 0)
         close(s->fd);
     skerry_shm_close(s->shm);
+    tasks_close(s->tasks);
     free(s);
 }
 
@@ -78,8 +79,10 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
                                       .process = *m->process,
                                       .facts = *m->facts,
                                       .counters = *m->counters,
+                                      .tasks = m->tasks,
                                       .shm = shm_share(shm)};
         regexes_freeze(&m->regexes, &s->regexes);
+        m->tasks = NULL;
     }
     machine_close(m);
     if (ret == 0)
@@ -138,6 +141,8 @@ void machine_close(struct machine *m)
     fields_release(&m->exchange.answered);
     free(m->result.data);
     regexes_restore(&m->regexes, &(struct regexes){0});
+    if (m->booting)
+        tasks_close(m->tasks);
     skerry_console_close(m->console);
     memset(m, 0, sizeof(*m));
     m->vm.fd = m->vm.vcpu_fd = -1;

@@ -15,6 +15,7 @@ struct skerry_snapshot {
     struct program_counters counters;
     struct regexes regexes;
     struct skerry_shm *shm;
+    struct tasks *tasks; /* that storage's main has ordered, or NULL */
 };
 
 /* (m) waits for requests: notes the registers that every call of a function begins
