@@ -300,7 +300,7 @@ def test_a_long_match_in_a_storage_task_comes_to_its_end(guest):
     vm = guest(
         r"""
         static long h, found;
-        static char text[30000];
+        static char text[20000];
         static void search(void *data, size_t len)
         {
             found = sys_regex_match(h, text, sizeof text);
