@@ -50,6 +50,11 @@ class Micro:
         with closing(subject.open_counter()) as counter:
             return self._over_floor(counter)
 
+    def regex_over_floor(self) -> float:
+        """The whole request, its match included."""
+        with closing(subject.open_regex()) as program:
+            return self._over_floor(program)
+
     def reset_us(self) -> float:
         with closing(subject.open_hello()) as hello:
             return median(hello.reset_us() for _ in range(self.rounds * 20))
@@ -130,6 +135,7 @@ def anonymous_kib() -> int:
 FIGURES: tuple[Callable[[Micro], float], ...] = (
     Micro.call_reset_over_floor,
     Micro.storage_over_floor,
+    Micro.regex_over_floor,
     Micro.fetch_over_request,
     Micro.reset_us,
     Micro.exits_per_request,

@@ -127,6 +127,11 @@ def open_headers() -> Machine:
     return _open(guests.build("headers"))
 
 
+def open_regex() -> Machine:
+    """regex.c: a call holds one match of a simple pattern in 200 bytes."""
+    return _open(guests.build("regex"))
+
+
 def open_pages(count: int, file: Path | None = None) -> Machine:
     """pages.c: a call holds one storage call, which writes (count) pages; (file) keeps
     the storage."""

@@ -21,6 +21,8 @@ class Absent:
     def __init__(self, status: int, text: str) -> None:
         self._response = Response.text(status, text)
 
+    takes_pieces = False
+
     def answer(self, request: Request) -> Response:
         """The same for every (request)."""
         return self._response
@@ -49,7 +51,9 @@ class App:
         """Takes over (parcel) as (number). When there is no room for it, that is
         logged, and it answers 503."""
         try:
-            self._programs[number] = Program(unpack(parcel), self._log, self._fetching)
+            program = Program(unpack(parcel), self._log, self._fetching)
+            self._programs[number] = program
+            program.begin_tasks()
         except NativeError as error:
             self._log.problem(f"a program cannot be served here: {error}")
             self._programs[number] = _NOT_STARTED
@@ -70,6 +74,7 @@ class App:
         return _NOT_STARTED if number is None else self._programs[number]
 
     def _let_go(self, program: Program) -> None:
+        program.end_tasks()
         task = asyncio.get_running_loop().create_task(self._finish(program))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
@@ -92,6 +97,10 @@ class App:
         if isinstance(found, Program):
             return found.answer_inner(request, depth)
         return found.answer(request)
+
+    def takes_pieces(self, request: Request) -> bool:
+        """Whether the body of (request) is wanted piece by piece, as it arrives."""
+        return self._router.match(request.host, request.target).takes_pieces
 
     def counts(self) -> dict[str, Counts]:
         """What programs have done here, by name, from the beginning."""

@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import msgspec
 
 from skerry.egress import Policy, judge
-from skerry.message import Client, Request, Response
+from skerry.message import Client, Cut, Request, Response, Streamed
 from skerry.wanted import (
     REDIRECTS,
     SECONDS,
@@ -115,21 +115,23 @@ class Fetching:
                 return Fetched()
             if depth > DEPTH:
                 return _fetched(wanted, Response.text(508, _LOOP))
-            response = await self._ask(request, depth, client)
+            response = await self._ask(request, wanted, depth, client)
             location = _field(response.head, b"location")
             if not (wanted.follow and response.status in _REDIRECT and location):
                 return _fetched(wanted, response)
             wanted = _redirected(wanted, response.status, location)
         raise Failed(errno.ELOOP)
 
-    async def _ask(self, request: Request, depth: int, client: Client) -> Response:
+    async def _ask(
+        self, request: Request, wanted: Wanted, depth: int, client: Client
+    ) -> Response:
         inner = _Inner(client, self._tasks)
         request.client = inner
         try:
             response = self._here(request, depth)
             if response is not None:
                 inner.on_response(response)
-            return await inner.answer
+            return await _whole(await inner.answer, wanted)
         finally:
             inner.has_left = True
 
@@ -168,6 +170,8 @@ class _Inner:
     def _settle(self, response: Response) -> None:
         if not self.answer.done():
             self.answer.set_result(response)
+        elif isinstance(response, Streamed):
+            response.source.close()
 
 
 def _request(wanted: Wanted) -> Request:
@@ -183,6 +187,25 @@ def _request(wanted: Wanted) -> Request:
     kinds = [value for name, value in pairs if name.lower() == b"content-type"]
     kind = kinds[0] if kinds else b""
     return Request(method, found[1], b"", fields, kind, body or b"")
+
+
+async def _whole(response: Response, wanted: Wanted) -> Response:
+    """(response) with its body, also if that comes in pieces."""
+    if not isinstance(response, Streamed):
+        return response
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while size != response.length and (piece := await response.source.next()):
+            pieces.append(piece)
+            size += len(piece)
+            fit(wanted, size)
+    except Cut:
+        raise Failed(errno.ECONNRESET) from None
+    finally:
+        response.source.close()
+    rest = b"".join((response.rest, *pieces))
+    return Response(response.status, rest, response.body_at, response.has)
 
 
 def _fetched(wanted: Wanted, response: Response) -> Fetched:

@@ -1,8 +1,9 @@
 """A started program, serving: its clones, and the requests that wait for them."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from math import inf
+from typing import TypeVar
 
 from skerry.counts import Counts
 from skerry.durable import GroupCommit
@@ -11,15 +12,20 @@ from skerry.fetching import NOBODY, Fetching, Gone, Nowhere, while_there
 from skerry.keys import FSYNC
 from skerry.line import Line
 from skerry.log import Log
-from skerry.message import Client, Request, Response
+from skerry.message import Client, Cut, Request, Response, Streamed, Upload
 from skerry.native import BATCH, NativeError, Stream, Vm
 from skerry.pool import REST, Pool
 from skerry.start import Started
+from skerry.streaming import Body, arrives, gather, settle, take_in
+from skerry.tasks import Tasks
 from skerry.wanted import Fetched
+
+T = TypeVar("T")
 
 INLINE = 0.001  # seconds that a request may hold up the event loop
 NO_MEMORY = "503 there was no memory for the answer\n"
 GONE = "503 the client has left\n"
+AT_END = 100  # tasks that answer_now runs: those that order each other never end
 NO_MEANS = "503 there are no means for a machine of this program now\n"
 
 
@@ -43,6 +49,7 @@ class Program:
         self.config = started.config
         self._log = log
         self.body_limit = started.snapshot.body_limit
+        self.takes_pieces = started.snapshot.takes_pieces  # of a body that arrives
         config = self.config
         self._line = Line(config.max_queue, config.max_request_time, self._refuse)
         self._requests = self._line.requests
@@ -54,6 +61,7 @@ class Program:
         self._free = self._pool.free
         is_synced = config.storage_file and config.durability == FSYNC
         self._commit = GroupCommit(self._sync) if is_synced else None
+        self._tasks = self._make_tasks(started)
         self._answered = self._errors = self._refused = 0
         self._fetching = fetching or Fetching(self.answer_inner, Nowhere())
         self._policy = Policy(config.allowed_hosts)
@@ -87,14 +95,18 @@ class Program:
             waiting=len(self._requests),
             storage_calls=kept.calls if kept else 0,
             storage_undone=kept.failed if kept else 0,
+            tasks_run=kept.tasks_run if kept else 0,
+            tasks_failed=kept.tasks_failed if kept else 0,
+            tasks_pending=kept.tasks_pending if kept else 0,
         )
 
     @property
     def is_idle(self) -> bool:
         """All requests have been answered, and nothing runs: it may be closed."""
         is_saved = self._commit is None or self._commit.is_idle
+        is_quiet = is_saved and (self._tasks is None or self._tasks.is_idle)
         is_alone = self._deeper is None or self._deeper.is_idle
-        return not self._requests and self._pool.is_idle and is_saved and is_alone
+        return not self._requests and self._pool.is_idle and is_quiet and is_alone
 
     def answer(self, request: Request) -> Response | None:
         """Puts (request) off until the event loop has read what else there is: then
@@ -133,6 +145,8 @@ class Program:
         batch = self._line.first(BATCH)
         if not batch:
             return
+        if self.takes_pieces:
+            batch = settle(batch)
         vm = self._free.pop() if self._free else self._pool.take()
         if vm:
             self._serve(batch, vm)
@@ -144,6 +158,9 @@ class Program:
             self._line.refuse_all(NO_MEANS)
 
     def _serve(self, batch: list[Request], vm: Vm) -> None:
+        if self.takes_pieces and arrives(batch[0]):
+            self._begin_upload(batch[0], vm)
+            return
         try:
             answers = vm.serve_batch(batch)
         except MemoryError:
@@ -162,7 +179,7 @@ class Program:
 
     def _lose(self, batch: list[Request], vm: Vm) -> None:
         """There was no memory for the answers, whoever has been served."""
-        self._forsake(vm)
+        self.forsake(vm)
         self._line.leave(len(batch))
         for request in batch:
             self._refuse(request, NO_MEMORY)
@@ -174,11 +191,12 @@ class Program:
     ) -> None:
         """After a batch: a request that goes on, or waits, takes its clone along, and
         answers wait for the disk if they tell of what is not there yet."""
-        synced, is_busy = self._synced(vm), vm.busy or vm.waits
+        synced, is_busy = self.synced(vm), vm.busy or vm.waits
         if is_busy:
             self._line.leave(1)
+            self._look_at_tasks(vm)
         else:
-            self._finish(vm)
+            answers[-1:] = [self._end(vm, each) for each in answers[-1:]]
         for request, answer in zip(batch, answers, strict=False):
             later = self._when(synced, answer) if synced else answer
             request.client.on_response(later)
@@ -188,28 +206,32 @@ class Program:
 
     async def _resume(self, vm: Vm, client: Client) -> Response:
         try:
-            response = await self._carry_on(vm, client)
+            response = await self.carry_on(vm, client)
         except (MemoryError, RuntimeError):  # also: can't start new thread
-            self._forsake(vm)
+            self.forsake(vm)
             return self._refusal(NO_MEMORY)
         except Gone:
             self._pool.drop(vm)
             return self._refusal(GONE)
+        assert response, "it has its whole body"
+        return await self._conclude(vm, response)
+
+    async def _conclude(self, vm: Vm, response: Response) -> Response:
+        """(response) has come late, and alone."""
         self._answered += 1
-        synced = self._synced(vm)
-        self._finish(vm)
+        synced = self.synced(vm)
+        response = self._end(vm, response)
         return await self._when(synced, response) if synced else response
 
-    async def _carry_on(self, vm: Vm, client: Client) -> Response:
-        """Gone when (client) leaves while the machine waits."""
+    async def carry_on(self, vm: Vm, client: Client) -> Response | None:
         response = None
-        while response is None:
+        while response is None and (vm.busy or vm.waits):
             if vm.waits:
                 work = self._fetch(vm, client, self._depth)
                 vm.fetched(await while_there(client, work))
                 response = vm.go_on()
             else:
-                response = await self._pool.run(vm.resume)
+                response = await self.run(vm.resume)
         return response
 
     async def _fetch(self, vm: Vm, client: Client, depth: int) -> Fetched:
@@ -217,6 +239,35 @@ class Program:
         return await self._fetching.fetch(
             self.config.name, self._policy, vm.wanted(), depth + 1, client
         )
+
+    def _end(self, vm: Vm, response: Response) -> Response:
+        """Takes (vm) back, unless it has to make the body of (response) first."""
+        if not (vm.rare and vm.streams):
+            self.finish(vm)
+            return response
+        self.look_at(vm)
+        return Streamed(response, vm.stream_length, Body(self, vm))
+
+    def _begin_upload(self, request: Request, vm: Vm) -> None:
+        self._line.leave(1)
+        assert isinstance(request, Upload)
+        request.client.on_response(self._upload(request, vm))
+        if self._requests:
+            self._schedule()
+
+    async def _upload(self, request: Upload, vm: Vm) -> Response:
+        try:
+            response = await take_in(self, request, vm)
+        except Cut:
+            self.put_back(vm)
+            raise
+        except Gone:
+            self._pool.drop(vm)
+            raise Cut from None
+        except (MemoryError, RuntimeError):
+            self.forsake(vm)
+            return self._refusal(NO_MEMORY)
+        return await self._conclude(vm, response)
 
     def answer_now(self, request: Request) -> tuple[Response, bool]:
         """Serves (request) on this thread, however long it takes. Also tells if it
@@ -233,16 +284,31 @@ class Program:
                 if vm.waits:
                     vm.fetched(await self._fetch(vm, NOBODY, depth))
                 response = vm.resume()
-            self._look_at(vm)
+            has_failed = bool(vm.rare) and vm.failed
+            if vm.rare and vm.streams:
+                response = gather(vm, response)
+            self._tell_of(vm)
             if vm.rare and vm.unsynced:
                 self._sync()
-            return response, bool(vm.rare) and vm.failed
+            if self._tasks and self._tasks.run(AT_END):
+                self._print()
+            return response, has_failed or (bool(vm.rare) and vm.failed)
 
-    def _forsake(self, vm: Vm) -> None:
+    # What goes on with a clone, also for bodies in pieces.
+
+    async def run(self, work: Callable[[], T]) -> T:
+        return await self._pool.run(work)
+
+    def forsake(self, vm: Vm) -> None:
         self._log.problem(f"program '{self.config.name}': no memory for an answer")
         self._pool.drop(vm)
 
-    def _look_at(self, vm: Vm) -> None:
+    def look_at(self, vm: Vm) -> None:
+        """Tells what is out of the ordinary; its tasks begin here."""
+        self._tell_of(vm)
+        self._look_at_tasks(vm)
+
+    def _tell_of(self, vm: Vm) -> None:
         """Tells what is out of the ordinary."""
         if vm.rare and vm.has_lines:
             self.started.print_lines(self._log)
@@ -251,9 +317,19 @@ class Program:
             text = f"request failed: {vm.reason}"
             self._log.program(self.config.name, Stream.HOST, text)
 
-    def _finish(self, vm: Vm) -> None:
+    def put_back(self, vm: Vm) -> None:
+        """Takes a clone that is as a request left it."""
+        is_lost = bool(vm.rare) and vm.discard
+        if is_lost or vm.reset() < 0:
+            self._pool.drop(vm)
+        else:
+            self._pool.give(vm)
+        if self._requests:
+            self._schedule()
+
+    def finish(self, vm: Vm) -> None:
         """Tells what is out of the ordinary, and gives the clone back."""
-        self._look_at(vm)
+        self.look_at(vm)
         if vm.rare and vm.discard:
             self._pool.drop(vm)
         else:
@@ -261,9 +337,34 @@ class Program:
         if self._requests:
             self._schedule()
 
+    # Tasks of storage.
+
+    def _make_tasks(self, started: Started) -> Tasks | None:
+        if started.storage is None:
+            return None
+        sync = self._sync if self._commit else None
+        return Tasks(started.storage, sync, self._print)
+
+    def begin_tasks(self) -> None:
+        """From now on tasks are run here."""
+        if self._tasks:
+            self._tasks.look()
+
+    def end_tasks(self) -> None:
+        """They are left to other processes, or to who keeps the storage."""
+        if self._tasks:
+            self._tasks.end()
+
+    def _look_at_tasks(self, vm: Vm) -> None:
+        if self._tasks and vm.rare and vm.has_tasks:
+            self._tasks.look()
+
+    def _print(self) -> None:
+        self.started.print_lines(self._log)
+
     # Storage that is kept, with durability "fsync".
 
-    def _synced(self, vm: Vm) -> Awaitable[None] | None:
+    def synced(self, vm: Vm) -> Awaitable[None] | None:
         """What the answers of (vm) have to wait for. To be called before (vm) is given
         back: then the program is never idle in between."""
         is_unsynced = self._commit and vm.rare and vm.unsynced
@@ -275,6 +376,8 @@ class Program:
             await synced
         except NativeError:
             self._errors += 1
+            if isinstance(answer, Streamed):
+                answer.source.close()
             return Response.text(500, "500 storage could not be written\n")
         return answer
 
@@ -291,13 +394,15 @@ class Program:
 
     def close(self) -> None:
         """Ends its machines. None may be serving."""
-        self._end()
+        self._close()
         self.started.close()
 
-    def _end(self) -> None:
+    def _close(self) -> None:
         if self._deeper:
-            self._deeper._end()
+            self._deeper._close()
         self._line.close()
+        if self._tasks:
+            self._tasks.close()
         self._pool.close()
         if self._commit:
             self._commit.close()

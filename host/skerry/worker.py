@@ -111,7 +111,9 @@ class Worker:
     async def _use(self, command: Use) -> None:
         self._app.use(command.programs)
         if self._server is None:
-            self._server = await http.serve_on(self._app, self._sockets)
+            self._server = await http.serve_on(
+                self._app, self._sockets, in_pieces=self._app.takes_pieces
+            )
         await self._channel.send(Serving())
 
 

@@ -65,6 +65,7 @@ struct skerry_boot_options {
     const char *const *envp; /* (envc) strings, "KEY=VALUE" */
     uint32_t envc;
     uint32_t is_storage;
+    uint32_t debug;                 /* is_debug says 1, breakpoints are logged */
     uint64_t max_memory;            /* multiple of 4096 */
     uint64_t max_request_memory;    /* pages one request may write, in bytes */
     uint64_t boot_ns;               /* limit of start-up */
@@ -91,7 +92,7 @@ void skerry_snapshot_close(struct skerry_snapshot *snapshot);
 /* Handing over to another process of the same build. Export writes skerry_snapshot_size
  * bytes to (dst), and returns the descriptor of the memory, which stays the snapshot's.
  * Import takes (fd) over, whatever comes back. */
-size_t skerry_snapshot_size(void);
+size_t skerry_snapshot_size(const struct skerry_snapshot *snapshot);
 int skerry_snapshot_export(const struct skerry_snapshot *snapshot, void *dst);
 int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_shm *shm,
                            struct skerry_snapshot **out, struct skerry_error *err);
@@ -134,10 +135,11 @@ int skerry_storage_open(struct skerry_snapshot *snapshot, uint64_t call_ns,
 void skerry_storage_close(struct skerry_storage *storage);
 
 /* Handing over to another process of the same build, which then works on the same
- * state. Export writes skerry_snapshot_size bytes to (dst); the descriptors stay the
+ * state. Export writes skerry_storage_size bytes to (dst); the descriptors stay the
  * storage's own: memory, control, committed image, and the file or -1. Import takes
  * them over, whatever comes back; it takes one more: control, opened anew for this
  * process by one that may open /proc/self/fd, or -1: then it does that itself. */
+size_t skerry_storage_size(const struct skerry_storage *storage);
 void skerry_storage_export(const struct skerry_storage *storage, void *dst, int fds[4]);
 int skerry_storage_import(const void *src, size_t size, const int fds[5],
                           struct skerry_shm *shm, uint64_t call_ns,
@@ -158,9 +160,23 @@ int skerry_storage_must_wait(const struct skerry_storage *storage, uint64_t seen
  * (commits): the number of the last one, which goes on with a file. */
 struct skerry_storage_counts {
     uint64_t calls, failed, repaired, commits;
+    uint64_t tasks_run, tasks_failed; /* of the first, or given up before they ran */
+    uint32_t tasks_pending;           /* now */
 };
 void skerry_storage_counts(const struct skerry_storage *storage,
                            struct skerry_storage_counts *to);
+
+/* When a task of storage may be due, CLOCK_MONOTONIC ns; INT64_MAX: there is none. It
+ * becomes earlier with SKERRY_TASKS, or when another process has ordered one. */
+uint64_t skerry_storage_next_task(const struct skerry_storage *storage);
+
+/* Runs the task that has been due for longest; may take 16 s. Any thread. Returns 1; 0:
+ * none is due, or another process runs it; or -errno: it cannot be run now. */
+int skerry_storage_run_task(struct skerry_storage *storage);
+
+/* This process runs no further task; one that it runs ends soon, and is left to other
+ * processes. */
+void skerry_storage_stop_tasks(struct skerry_storage *storage);
 
 /* How a clone serves; times in ns. */
 struct skerry_limits {
@@ -190,6 +206,8 @@ struct skerry_reply {
     const char *reason;    /* why it failed, or "" */
     uint32_t exits;        /* KVM_RUN calls of this request, storage included */
     uint32_t storage_runs; /* of these, in the storage VM */
+    uint64_t stream_len;   /* with SKERRY_STREAM: bytes of body to come, or UINT64_MAX:
+                            * as many as there will be; then the head has no length */
 };
 enum {
     SKERRY_HAS_DATE = 1,
@@ -201,9 +219,12 @@ enum {
     SKERRY_LINES = 128,  /* the console has lines */
     SKERRY_BUSY = 256,   /* no answer yet: skerry_resume goes on */
     SKERRY_UNSYNCED = 512, /* give the answer after skerry_storage_sync */
+    SKERRY_STREAM = 1024,  /* the body comes from skerry_stream, then reset */
+    SKERRY_MORE = 2048,    /* no answer yet: skerry_post gives the next piece of body */
+    SKERRY_TASKS = 65536,  /* a task of storage is due earlier than before */
     SKERRY_WAITS = 4096,   /* no answer yet: skerry_wanted says what it waits for */
 };
-enum { SKERRY_OUT_SIZE = 65536, SKERRY_BATCH = 16 };
+enum { SKERRY_OUT_SIZE = 65536, SKERRY_BATCH = 16, SKERRY_PIECE = 65536 };
 
 /* Where small answers are: SKERRY_OUT_SIZE bytes, as long as the vm lives. */
 const char *skerry_vm_out(const struct skerry_vm *vm);
@@ -267,9 +288,26 @@ struct skerry_fetched {
  * since the request became SKERRY_WAITS does not count for its limit. */
 void skerry_fetched(struct skerry_vm *vm, const struct skerry_fetched *got);
 
-/* Puts the clone back to the frozen state. Call it once after each reply without
- * SKERRY_DISCARD. Returns the number of pages put back, or -errno: then close the
- * clone. */
+/* Tells if a body goes to the program piece by piece, while it arrives. */
+int skerry_takes_pieces(const struct skerry_snapshot *snapshot);
+
+/* Gives the program the next (len) bytes of body, at most skerry_body_limit, of the one
+ * request that skerry_add has put into the batch, without a body; 0: that was all. The
+ * reply is the first of skerry_vm_replies: SKERRY_MORE is set as long as the program
+ * wants more, and SKERRY_BUSY is as for skerry_run; (data) may go when this returns.
+ * The request's time runs while the guest does. To give up in between: skerry_reset. */
+void skerry_post(struct skerry_vm *vm, const char *data, size_t len);
+
+/* Has the program make the next piece of a body that is SKERRY_STREAM: the body of the
+ * first of skerry_vm_replies, at most SKERRY_PIECE bytes in guest memory. SKERRY_STREAM
+ * is set as long as more follow. Without (wait) it may be SKERRY_BUSY at the inline
+ * time: call again, with it, on a thread that may wait. After SKERRY_FAILED there is no
+ * piece; after the last one the clone is to be reset unless SKERRY_DISCARD is set. */
+void skerry_stream(struct skerry_vm *vm, int wait);
+
+/* Puts the clone back to the frozen state, and empties the batch. Once after each reply
+ * without SKERRY_DISCARD. Returns the number of pages put back, or -errno: then close
+ * the clone. */
 int skerry_reset(struct skerry_vm *vm);
 
 /* Largest request body that fits into the program's inbox. */

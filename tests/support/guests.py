@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from skerry import native
 from skerry.message import Request, Response
+from skerry.streaming import gather
 from skerry.wanted import Fetched, Wanted, failed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,6 +138,8 @@ class Guest:
             if self.vm.waits:
                 self.vm.fetched(self._fetch(self.vm.wanted()))
             response = self.vm.resume()
+        if self.vm.rare and self.vm.streams:
+            response = gather(self.vm, response)
         self.failure = self.vm.reason
         self.discarded = bool(self.vm.rare) and self.vm.discard
         self.exits = self.vm.exits
