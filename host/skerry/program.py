@@ -7,28 +7,44 @@ from typing import TypeVar
 
 from skerry.counts import Counts
 from skerry.durable import GroupCommit
+from skerry.egress import Policy
+from skerry.fetching import NOBODY, Fetching, Gone, Nowhere, while_there
 from skerry.keys import FSYNC
 from skerry.line import Line
 from skerry.log import Log
-from skerry.message import Cut, Request, Response, Streamed, Upload
+from skerry.message import Client, Cut, Request, Response, Streamed, Upload
 from skerry.native import BATCH, NativeError, Stream, Vm
 from skerry.pool import REST, Pool
 from skerry.start import Started
 from skerry.streaming import Body, arrives, gather, settle, take_in
 from skerry.tasks import Tasks
+from skerry.wanted import Fetched
 
 T = TypeVar("T")
 
 INLINE = 0.001  # seconds that a request may hold up the event loop
 NO_MEMORY = "503 there was no memory for the answer\n"
+GONE = "503 the client has left\n"
 AT_END = 100  # tasks that answer_now runs: those that order each other never end
 NO_MEANS = "503 there are no means for a machine of this program now\n"
 
 
 class Program:
-    """Answers requests from clones of the frozen machine. Owns what was started."""
+    """Answers requests from clones of the frozen machine. Owns what was started. What
+    the program fetches comes from (fetching).
 
-    def __init__(self, started: Started, log: Log) -> None:
+    Requests that programs of this host make have (depth), the number of those that they
+    wait for, and machines of their own at each depth. So a machine waits for deeper
+    ones only, and the deepest wait for none: with `concurrency` of them at each depth
+    nobody waits for ever, and there is an end to how many there are."""
+
+    def __init__(
+        self,
+        started: Started,
+        log: Log,
+        fetching: Fetching | None = None,
+        depth: int = 0,
+    ) -> None:
         self.started = started
         self.config = started.config
         self._log = log
@@ -47,6 +63,10 @@ class Program:
         self._commit = GroupCommit(self._sync) if is_synced else None
         self._tasks = self._make_tasks(started)
         self._answered = self._errors = self._refused = 0
+        self._fetching = fetching or Fetching(self.answer_inner, Nowhere())
+        self._policy = Policy(config.allowed_hosts)
+        self._depth = depth
+        self._deeper: Program | None = None
 
     def _clone(self) -> Vm:
         started = self.started
@@ -65,7 +85,8 @@ class Program:
         """What it has done and is doing."""
         pool, storage = self._pool, self.started.storage
         kept = storage.counts() if storage else None
-        return Counts(
+        deeper = self._deeper.counts() if self._deeper else Counts()
+        return deeper + Counts(
             requests=self._answered,
             errors=self._errors,
             refused=self._refused,
@@ -84,7 +105,8 @@ class Program:
         """All requests have been answered, and nothing runs: it may be closed."""
         is_saved = self._commit is None or self._commit.is_idle
         is_quiet = is_saved and (self._tasks is None or self._tasks.is_idle)
-        return not self._requests and self._pool.is_idle and is_quiet
+        is_alone = self._deeper is None or self._deeper.is_idle
+        return not self._requests and self._pool.is_idle and is_quiet and is_alone
 
     def answer(self, request: Request) -> Response | None:
         """Puts (request) off until the event loop has read what else there is: then
@@ -95,6 +117,15 @@ class Program:
         self._requests.append(request)
         self._schedule()
         return None
+
+    def answer_inner(self, request: Request, depth: int) -> Response | None:
+        """The same for a request that a program of this host makes, at (depth)."""
+        if depth == self._depth:
+            return self.answer(request)
+        if self._deeper is None:
+            below = self._depth + 1
+            self._deeper = Program(self.started, self._log, self._fetching, below)
+        return self._deeper.answer_inner(request, depth)
 
     def _refuse(self, request: Request, reason: str) -> None:
         request.client.on_response(self._refusal(reason))
@@ -158,36 +189,41 @@ class Program:
     def _answer_rarely(
         self, batch: list[Request], answers: list[Response], vm: Vm
     ) -> None:
-        """After a batch: a request that goes on takes its clone to a thread, and
+        """After a batch: a request that goes on, or waits, takes its clone along, and
         answers wait for the disk if they tell of what is not there yet."""
-        synced, is_busy = self.synced(vm), vm.busy
+        synced, is_busy = self.synced(vm), vm.busy or vm.waits
         if is_busy:
             self._line.leave(1)
             self._look_at_tasks(vm)
         else:
-            answers[-1:] = [self._end(vm, each) for each in answers[-1:]]
+            answers[-1:] = [self._answer_of(vm, each) for each in answers[-1:]]
         for request, answer in zip(batch, answers, strict=False):
             later = self._when(synced, answer) if synced else answer
             request.client.on_response(later)
         if is_busy:
-            batch[len(answers)].client.on_response(self._resume(vm))
+            client = batch[len(answers)].client
+            client.on_response(self._resume(vm, client))
 
-    async def _resume(self, vm: Vm) -> Response:
+    async def _resume(self, vm: Vm, client: Client) -> Response:
         try:
-            response = await self.run(vm.resume)
+            response = await self.carry_on(vm, client)
+            assert response
         except (MemoryError, RuntimeError):  # also: can't start new thread
             self.forsake(vm)
             return self._refusal(NO_MEMORY)
+        except Gone:
+            self._pool.drop(vm)
+            return self._refusal(GONE)
         return await self._conclude(vm, response)
 
     async def _conclude(self, vm: Vm, response: Response) -> Response:
         """(response) has come late, and alone."""
         self._answered += 1
         synced = self.synced(vm)
-        response = self._end(vm, response)
+        response = self._answer_of(vm, response)
         return await self._when(synced, response) if synced else response
 
-    def _end(self, vm: Vm, response: Response) -> Response:
+    def _answer_of(self, vm: Vm, response: Response) -> Response:
         """Takes (vm) back, unless it has to make the body of (response) first."""
         if not (vm.rare and vm.streams):
             self.finish(vm)
@@ -208,16 +244,48 @@ class Program:
         except Cut:
             self.put_back(vm)
             raise
+        except Gone:
+            self._pool.drop(vm)
+            return self._refusal(GONE)
         except (MemoryError, RuntimeError):
             self.forsake(vm)
             return self._refusal(NO_MEMORY)
         return await self._conclude(vm, response)
 
+    async def carry_on(self, vm: Vm, client: Client) -> Response | None:
+        """None when it wants the next piece of a body. Gone when (client) leaves while
+        the machine waits."""
+        response = None
+        while vm.rare and (vm.busy or vm.waits):
+            if vm.waits:
+                work = self._fetch(vm, client, self._depth)
+                vm.fetched(await while_there(client, work))
+                response = vm.go_on()
+            else:
+                response = await self._pool.run(vm.resume)
+        return response
+
+    async def _fetch(self, vm: Vm, client: Client, depth: int) -> Fetched:
+        """What (vm) waits for, which serves at (depth)."""
+        return await self._fetching.fetch(
+            self.config.name, self._policy, vm.wanted(), depth + 1, client
+        )
+
     def answer_now(self, request: Request) -> tuple[Response, bool]:
         """Serves (request) on this thread, however long it takes. Also tells if it
         failed, whatever on_error has answered. NativeError where it cannot be kept."""
+        return asyncio.run(self.answer_alone(request))
+
+    async def answer_alone(
+        self, request: Request, depth: int = 0
+    ) -> tuple[Response, bool]:
+        """The same at (depth), for an event loop that nothing else waits for."""
         with self._clone() as vm:
-            response = vm.serve(request) or vm.resume()
+            response = vm.serve(request)
+            while response is None:
+                if vm.waits:
+                    vm.fetched(await self._fetch(vm, NOBODY, depth))
+                response = vm.resume()
             has_failed = bool(vm.rare) and vm.failed
             if vm.rare and vm.streams:
                 response = gather(vm, response)
@@ -328,10 +396,15 @@ class Program:
 
     def close(self) -> None:
         """Ends its machines. None may be serving."""
+        self._end()
+        self.started.close()
+
+    def _end(self) -> None:
+        if self._deeper:
+            self._deeper._end()
         self._line.close()
         if self._tasks:
             self._tasks.close()
         self._pool.close()
         if self._commit:
             self._commit.close()
-        self.started.close()

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from skerry.message import Cut, Request, Response, Upload
+from skerry.message import Client, Cut, Request, Response, Upload
 from skerry.native import NativeError, Vm
 
 T = TypeVar("T")
@@ -17,6 +17,9 @@ class Clones(Protocol):
 
     async def run(self, work: Callable[[], T]) -> T:
         """What (work) returns, run on a thread."""
+
+    async def carry_on(self, vm: Vm, client: Client) -> Response | None:
+        """Until (vm) has answered, or wants the next piece of a body: None."""
 
     def look_at(self, vm: Vm) -> None:
         """Tells what is out of the ordinary."""
@@ -104,8 +107,8 @@ async def take_in(clones: Clones, request: Upload, vm: Vm) -> Response:
     answer = None
     while answer is None:
         answer = vm.post(await request.pieces.next())
-        if answer is None and vm.busy:
-            answer = await clones.run(vm.go_on)
+        if answer is None:
+            answer = await clones.carry_on(vm, request.client)
     return answer
 
 

@@ -8,7 +8,8 @@
 
 #include "serve.h"
 
-#define LAST (SKERRY_DISCARD | SKERRY_LARGE | SKERRY_BUSY | SKERRY_STREAM)
+#define LAST                                                                           \
+    (SKERRY_DISCARD | SKERRY_LARGE | SKERRY_BUSY | SKERRY_WAITS | SKERRY_STREAM)
 #define ROOM 4096 /* bytes of skerry_vm_out that the next answer should find */
 
 const char *skerry_vm_out(const struct skerry_vm *vm)
@@ -69,5 +70,11 @@ int skerry_run(struct skerry_vm *vm)
 void skerry_resume(struct skerry_vm *vm)
 {
     vm->out_used = 0;
-    serve_on(vm, &vm->replies[0]);
+    serve_on(vm, 0, &vm->replies[0]);
+}
+
+void skerry_go_on(struct skerry_vm *vm)
+{
+    vm->out_used = 0;
+    serve_on(vm, serve_pause(vm, clock_now()), &vm->replies[0]);
 }

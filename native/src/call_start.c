@@ -7,12 +7,6 @@
 
 #define LOG_MAX 65536
 
-long call_zero(struct host_call *c)
-{
-    (void)c;
-    return 0;
-}
-
 long call_register(struct host_call *c)
 {
     struct machine *m = c->m;

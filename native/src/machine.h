@@ -5,11 +5,13 @@
 #define SKERRY_MACHINE_H
 
 #include "abi.h"
+#include "caching.h"
 #include "console.h"
 #include "error.h"
 #include "fields.h"
 #include "guestmem.h"
 #include "process.h"
+#include "regexes.h"
 #include "tasks.h"
 #include "vcpu.h"
 #include "watchdog.h"
@@ -32,6 +34,7 @@ enum callback {
 struct program_facts {
     char name[64];
     int is_storage;
+    int debug; /* allow_debug */
     uint64_t max_memory, max_request_memory;
     uint64_t callback[CALLBACKS]; /* functions in the guest, 0 = none */
     uint64_t allow[ALLOW_MAX];    /* storage functions that may be called */
@@ -74,7 +77,8 @@ struct exchange {
     struct fields sent;            /* request headers as the program changed them */
     int sent_ready;
     struct fields answered; /* response headers */
-    int status;             /* 0 = no response yet */
+    struct caching caching;
+    int status; /* 0 = no response yet */
     char content_type[4096];
     uint32_t content_type_len;
     const uint8_t *body; /* in guest memory */
@@ -89,6 +93,8 @@ struct storage_result {
     uint64_t len;
 };
 
+struct fetch; /* fetch.h */
+
 struct machine {
     struct guestmem mem;
     struct dirty dirty;
@@ -101,12 +107,16 @@ struct machine {
     struct exchange exchange;
     struct storage_result result;
     struct tasks *tasks; /* of storage; while it boots its own, or NULL */
+    struct fetch *fetch; /* what the program waits for, or NULL; malloc'ed */
+    uint32_t fetches;    /* of this request */
     int booting;         /* start-up calls are allowed */
     int warming;         /* serves requests that nobody has made, before it is frozen */
     int ephemeral;       /* it will be put back after this request */
     int is_kept;         /* it was not put back after the last one, which ... */
     int last_paused;     /* ... the program took that goes on behind its wait */
     int has_next;        /* (next) waits for the program to wait */
+    struct regexes regexes;
+    int again; /* a host call was interrupted: it is to be made again */
     struct kvm_request next;
     uint64_t deadline; /* of what runs now */
     uint64_t pause;    /* when it is to be left for a while, 0 = never */

@@ -93,6 +93,16 @@ static int add_fields(struct text *t, const struct exchange *x, uint32_t *flags)
     return ret;
 }
 
+/* What the program says of caching; a field that it has set itself wins. */
+static int add_caching(struct text *t, const struct exchange *x)
+{
+    static const char name[] = "Cache-Control";
+    char line[CACHING_LINE];
+    if (!x->caching.said || fields_find(&x->answered, name, sizeof(name) - 1))
+        return 0;
+    return add_line(t, line, caching_line(&x->caching, line));
+}
+
 /* RFC 9110, 8.6: these have no body, and no length is told. */
 static int has_no_body(int status)
 {
@@ -156,6 +166,8 @@ int reply_build(const struct exchange *x, struct text *out, struct text *spill,
     free(spill->at);
     *spill = (struct text){0};
     int ret = add_fields(&t, x, &flags);
+    if (ret == 0)
+        ret = add_caching(&t, x);
     if (ret == 0)
         ret = add_end(&t, flags, x->status, length_of(x));
     if (t.own)

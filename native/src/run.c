@@ -151,13 +151,29 @@ static int sleep_on(struct machine *m, uint64_t pause)
     return stop;
 }
 
+/* Makes the host call again that was interrupted; it has changed nothing. */
+static int make_again(struct machine *m, uint64_t pause)
+{
+    int stop = on_signal(m, pause);
+    if (stop != STOP_BUSY)
+        m->again = 0;
+    return stop == GO_ON ? hostcall(m) : stop;
+}
+
+static int go_on(struct machine *m, uint64_t pause)
+{
+    if (m->again)
+        return make_again(m, pause);
+    return m->asleep ? sleep_on(m, pause) : enter(m, pause);
+}
+
 enum stop machine_run(struct machine *m, uint64_t pause)
 {
     int stop;
     m->pause = pause;
     machine_set_deadline(m, m->deadline);
     do {
-        stop = m->asleep ? sleep_on(m, pause) : enter(m, pause);
+        stop = go_on(m, pause);
     } while (stop == GO_ON);
     watch_end(&m->watch);
     return (enum stop)stop;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fetch.h"
 #include "upload.h"
 
 #define ON_ERROR_NS 1000000000UL
@@ -103,6 +104,7 @@ static int enter_error(struct skerry_vm *vm)
     vm->failed = 1;
     memcpy(vm->reason, m->reason, sizeof(vm->reason));
     fields_clear(&m->exchange.answered);
+    m->exchange.caching = (struct caching){0};
     m->deadline = clock_now() + ON_ERROR_NS;
     return request_enter_error(m, m->exchange.request);
 }
@@ -168,8 +170,10 @@ static void carry_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *
     enum stop stop;
     do {
         stop = run_callback(vm, pause);
-        if (stop == STOP_BUSY || stop == STOP_RETURNED) {
-            uint32_t flag = stop == STOP_BUSY ? SKERRY_BUSY : SKERRY_MORE;
+        if (stop == STOP_BUSY || stop == STOP_FETCH || stop == STOP_RETURNED) {
+            uint32_t flag = stop == STOP_BUSY    ? SKERRY_BUSY
+                            : stop == STOP_FETCH ? SKERRY_WAITS
+                                                 : SKERRY_MORE;
             *reply = (struct skerry_reply){.flags = flag};
             return;
         }
@@ -185,7 +189,7 @@ uint64_t serve_pause(const struct skerry_vm *vm, uint64_t now)
 void serve_begin(struct skerry_vm *vm, const struct request *request, uint64_t now)
 {
     struct machine *m = &vm->machine;
-    m->exits = m->storage_exits = 0;
+    m->exits = m->storage_exits = m->fetches = 0;
     m->exchange.request = request;
     m->deadline = now + vm->limits.request_ns;
     vm->failed = 0;
@@ -212,9 +216,19 @@ void serve_request(struct skerry_vm *vm, const struct request *request, uint64_t
         serve_enter(vm, request_enter(&vm->machine, request), pause, reply);
 }
 
-void serve_on(struct skerry_vm *vm, struct skerry_reply *reply)
+void serve_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *reply)
 {
-    carry_on(vm, 0, reply);
+    carry_on(vm, pause, reply);
+}
+
+const struct skerry_wanted *skerry_wanted(const struct skerry_vm *vm)
+{
+    return vm->machine.fetch ? &vm->machine.fetch->wanted : NULL;
+}
+
+void skerry_fetched(struct skerry_vm *vm, const struct skerry_fetched *got)
+{
+    fetch_end(&vm->machine, got);
 }
 
 int skerry_reset(struct skerry_vm *vm)

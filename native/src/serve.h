@@ -47,7 +47,7 @@ uint64_t serve_pause(const struct skerry_vm *vm, uint64_t now);
 /* Marks in (reply) what the caller has to do: read lines, wait for the disk. */
 void serve_mark(struct skerry_vm *vm, struct skerry_reply *reply);
 
-/* Carries the request that is SKERRY_BUSY on to its end. */
-void serve_on(struct skerry_vm *vm, struct skerry_reply *reply);
+/* Carries the request on that is SKERRY_BUSY, or was SKERRY_WAITS; as serve_request. */
+void serve_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *reply);
 
 #endif

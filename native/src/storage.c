@@ -93,6 +93,7 @@ void storage_prepare(struct machine *m, const struct storage_args *a)
     m->reason[0] = 0;
     m->exits = 0;
     m->asleep = 0;
+    m->again = 0;
     vcpu_call(&m->vm, &call, 0);
 }
 
@@ -144,6 +145,8 @@ static int enter(struct skerry_storage *s, struct storage_args *a,
     if (ret < 0)
         return ret;
     struct machine *m = &s->machine;
+    if (m->regexes.changed)
+        regexes_restore(&m->regexes, &s->snapshot->regexes);
     if (copy_in(m, caller, a) < 0) {
         console_note(m->console, "storage call: arguments do not fit");
         return -E2BIG;

@@ -14,7 +14,7 @@ class Snapshot(Owner):
     def export(self) -> tuple[bytes, int]:
         """What it is, and its memory's descriptor, for another process; the descriptor
         stays this object's own."""
-        data = ffi.new("char[]", lib.skerry_snapshot_size())
+        data = ffi.new("char[]", lib.skerry_snapshot_size(self.raw))
         fd = lib.skerry_snapshot_export(self.raw, data)
         return bytes(ffi.buffer(data)), fd
 
