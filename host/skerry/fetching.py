@@ -17,6 +17,7 @@ import msgspec
 from skerry.egress import Policy, judge
 from skerry.message import Client, Cut, Request, Response, Streamed
 from skerry.wanted import (
+    MOST,
     REDIRECTS,
     SECONDS,
     Failed,
@@ -152,7 +153,7 @@ class _Inner:
         return self.has_left or self._client.is_gone
 
     def on_response(self, response: Response | Awaitable[Response]) -> None:
-        if isinstance(response, Response):
+        if type(response) is Response:
             self._settle(response)
             return
         # A task of its own: it holds a machine, and goes on when nobody waits for it.
@@ -160,9 +161,14 @@ class _Inner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _wait_for(self, response: Awaitable[Response]) -> None:
+    async def _wait_for(self, response: Response | Awaitable[Response]) -> None:
         try:
-            self._settle(await response)
+            answer = response if isinstance(response, Response) else await response
+            if isinstance(answer, Streamed):
+                answer = await answer.whole(MOST)
+            self._settle(answer)
+        except Cut:  # who cut it has told why
+            self._settle(Response.text(500, "500 the request failed\n"))
         except BaseException:
             self._settle(Response.text(500, "500 the request failed\n"))
             raise
