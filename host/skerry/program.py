@@ -240,7 +240,7 @@ class Program:
             self.config.name, self._policy, vm.wanted(), depth + 1, client
         )
 
-    def _end(self, vm: Vm, response: Response) -> Response:
+    def _answer_of(self, vm: Vm, response: Response) -> Response:
         """Takes (vm) back, unless it has to make the body of (response) first."""
         if not (vm.rare and vm.streams):
             self.finish(vm)
