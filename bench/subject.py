@@ -151,3 +151,8 @@ def boot_hello() -> Program:
 def boot_counter() -> Program:
     """counter, from its file until both of its machines are ready."""
     return _start(EXAMPLES / "counter", storage=True, stdout=False)
+
+
+def boot_fetch() -> Program:
+    """fetch.c: it fetches from itself, or does not, as the path says."""
+    return _start(guests.build("fetch"))

@@ -163,7 +163,14 @@ struct meminfo {
     uint64_t reqmem_current; /* what this request has written */
 };
 
-/* An outgoing request's body, and its result. */
+/* An outgoing request's body, and its result. It is a POST of (post_buflen) bytes at
+ * (post_buffer), or without any a GET. (headers) and (content) are memory of the
+ * program for (headers_length) and (content_length) bytes: it gets the answer's fields,
+ * lines "Name: value\r\n", and body, and these lengths become theirs. Where (content)
+ * is NULL, the host takes memory for it, as mmap would, and puts its address there;
+ * without memory for the fields, or with a length of 0, only the length is told.
+ * (ctype) gets the content type, its first 127 bytes and a NUL, and (ctlen) its
+ * length. Nothing here changes when the fetch fails. */
 struct curl_op {
     uint32_t status, post_buflen;
     const void *post_buffer;
@@ -174,13 +181,21 @@ struct curl_op {
     char ctype[128];
 };
 
-/* Header fields of an outgoing request. */
+/* Header fields of an outgoing request: "Name: value" with its length; NULL: none.
+ * They go with it when (unused) of its struct curl_options points here and (unused2)
+ * says KVM_API_FETCH_FIELDS: curl_with_fields() sees to both. Host, Content-Length
+ * and other fields that frame a message or rule the connection are refused. */
+#define KVM_API_FETCH_FIELDS_MAX 12
+#define KVM_API_FETCH_FIELDS 0x646c6566u /* "feld" */
 struct curl_fields {
     const char *ptr[12];
     uint16_t len[12];
 };
 
-/* How an outgoing request is made. */
+/* How an outgoing request is made. (follow_location): up to 5 redirects are followed.
+ * (dummy_fetch): everything is checked, nothing is sent, and the status is 0.
+ * (tcp_fast_open) changes nothing. (interface) and (dont_verify_host) are not the
+ * program's to choose: a fetch that sets one of them is refused. */
 struct curl_options {
     const char *interface, *unused;
     int8_t follow_location, dummy_fetch, tcp_fast_open, dont_verify_host;
@@ -1014,9 +1029,38 @@ static inline long sys_regex_copyto(long handle, int src, int dst)
 
 /* --- Outgoing HTTP --- */
 
-/* Fetches (url) of (len) bytes; one that is only a path means this host. (options) may
- * be NULL. What (*result) asks to be posted is sent, and the answer is put into it.
- * Returns 0, or negative. */
+/* Has a fetch with (options) send (fields) too. Both must live until it is over. */
+static inline void curl_with_fields(struct curl_options *options,
+                                    const struct curl_fields *fields)
+{
+    options->unused = (const char *)fields;
+    options->unused2 = KVM_API_FETCH_FIELDS;
+}
+
+/* Fetches (url) of (len) bytes; one that is only a path ("/other?x=1") means this host,
+ * any other is "http://..." or "https://...". (options) may be NULL. What (*result)
+ * asks to be posted is sent, and the answer, whatever its status, is put into it. The
+ * program stands still meanwhile, which does not count for its request's time; a fetch
+ * may take 8 seconds, and a request may make 32. Returns 0, or negative (errno.h):
+ *
+ *   -EACCES        the configuration's allowed_hosts does not allow it, or an option
+ *   -EINVAL        a malformed URL or field
+ *   -EFAULT        memory that the program cannot read or write
+ *   -EAGAIN        start-up or a warm-up request; or the host cannot fetch just now
+ *   -EDQUOT        more than 32 fetches in one request
+ *   -ETIMEDOUT     no connection after 5 seconds, or no whole answer after 8
+ *   -ECONNREFUSED  nobody listens there
+ *   -EHOSTUNREACH  there is no such host, or no way to it
+ *   -ECONNRESET    the connection broke off
+ *   -EPROTO        not HTTP, or a certificate that does not hold
+ *   -ELOOP         more than 5 redirects, with follow_location
+ *   -EMSGSIZE      the answer is larger than the memory for it
+ *   -EFBIG         it, or what is to be posted, is larger than 16 MiB
+ *   -ENOMEM        the host has no memory for it
+ *
+ * A program on this host that fetches from this host, and so on, gets a response with
+ * status 508 at depth 8. In storage, which all requests wait for, a fetch fails the
+ * function. */
 static inline long sys_fetch(const char *url, size_t len,
                              const struct curl_options *options, struct curl_op *result)
 {

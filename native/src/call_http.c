@@ -239,22 +239,55 @@ static int take_extra(struct machine *m, uint64_t addr)
     return 0;
 }
 
+/* The status of a response that may begin now, or -EPROTO. */
+static int check_status(struct machine *m, uint64_t arg, const char *what)
+{
+    int16_t status = (int16_t)arg;
+    if (no_request(m, what) || hostcall_gathered(m) < 0)
+        return -EPROTO;
+    if (status < KVM_API_MIN_STATUS || status > KVM_API_MAX_STATUS)
+        return machine_fail(m, "response: status %d", status);
+    return status;
+}
+
 /* (status, type, type length, body, body length, extra) */
 long call_response(struct host_call *c)
 {
     struct machine *m = c->m;
     struct exchange *x = &m->exchange;
-    int16_t status = (int16_t)c->arg[0];
-    if (no_request(m, "backend_response") || hostcall_gathered(m) < 0)
+    int status = check_status(m, c->arg[0], "backend_response");
+    if (status < 0)
         return -EPROTO;
-    if (status < KVM_API_MIN_STATUS || status > KVM_API_MAX_STATUS)
-        return machine_fail(m, "response: status %d", status);
+    x->stream.function = 0;
     x->body_len = c->arg[4];
     x->body = guest_view(&m->mem, c->arg[3], x->body_len);
     if (!x->body)
         return machine_fail(m, "response: unreadable body");
     if (take_type(m, c->arg[1], c->arg[2]) < 0 || take_extra(m, c->arg[5]) < 0)
         return -EPROTO;
+    x->status = status;
+    c->stop = STOP_ANSWERED;
+    return 0;
+}
+
+/* (status, type, type length, body length, function, its argument). The caller's frame
+ * lives on below the function's: (arg) may point into it. */
+long call_stream(struct host_call *c)
+{
+    struct machine *m = c->m;
+    struct exchange *x = &m->exchange;
+    int status = check_status(m, c->arg[0], "begin_streaming_response");
+    if (status < 0 || take_type(m, c->arg[1], c->arg[2]) < 0)
+        return -EPROTO;
+    if (!guest_executable(&m->mem, c->arg[4]))
+        return machine_fail(
+            m, "begin_streaming_response: 0x%lx is not a function of the program",
+            (unsigned long)c->arg[4]);
+    x->body_len = 0;
+    x->stream = (struct stream){.function = c->arg[3] ? c->arg[4] : 0,
+                                .arg = c->arg[5],
+                                .total = c->arg[3],
+                                .rsp = vcpu_regs(&m->vm)->rsp};
     x->status = status;
     c->stop = STOP_ANSWERED;
     return 0;

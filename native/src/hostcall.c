@@ -9,6 +9,7 @@ static const struct {
     hostcall_handler *handler;
 } table[] = {
     {KVM_API_BACKEND_RESPONSE, call_response},
+    {KVM_API_STREAMING_RESPONSE, call_stream},
     {KVM_API_RETURNED, call_returned},
     {KVM_API_STORAGE_CALLV, call_storage},
     {KVM_API_STORAGE_RETURN, call_storage_return},
@@ -36,6 +37,7 @@ static const struct {
     {KVM_API_SET_CACHEABLE, call_cacheable},
     {KVM_API_IS_DEBUG, call_is_debug},
     {KVM_API_BREAKPOINT, call_breakpoint},
+    {KVM_API_FETCH, call_fetch},
 };
 
 #define LOGGED_UNKNOWN 16 /* lines about unknown calls, of one program */

@@ -26,6 +26,7 @@ enum callback {
     ON_GET = 1,
     ON_POST = 2,
     ON_REQUEST = 3,
+    ON_STREAM_POST = 4,
     ON_ERROR = 5,
     ON_LIVE_UPDATE = 6,
     ON_LIVE_RESTORE = 7
@@ -62,6 +63,16 @@ struct request {
     size_t method_len, url_len, headers_len, content_type_len, body_len;
 };
 
+/* A response whose body the program gives piece by piece: see stream.h. */
+struct stream {
+    uint64_t function, arg; /* function 0: the body is there already */
+    uint64_t total;         /* bytes; STREAM_UNKNOWN: until a piece of 0 bytes */
+    uint64_t written;       /* of these */
+    uint64_t rsp;           /* of the function that began it: its frame lives on */
+    int in_piece;           /* the function runs */
+};
+#define STREAM_UNKNOWN UINT64_MAX
+
 /* What the request that is being served has given and got. */
 struct exchange {
     const struct request *request; /* valid while it is served */
@@ -74,6 +85,7 @@ struct exchange {
     uint32_t content_type_len;
     const uint8_t *body; /* in guest memory */
     uint64_t body_len;
+    struct stream stream;
 };
 
 /* What a storage function has returned. */
@@ -90,6 +102,10 @@ struct restore {
     int taken;
 };
 
+struct fetch; /* fetch.h */
+/* A host call that was interrupted is made again. */
+enum again { AGAIN_NOT, AGAIN, AGAIN_TO_THE_END };
+
 struct machine {
     struct guestmem mem;
     struct dirty dirty;
@@ -102,21 +118,24 @@ struct machine {
     struct exchange exchange;
     struct storage_result result;
     struct restore *restore; /* of storage, in on_live_restore; or NULL */
-    struct tasks *tasks;     /* of storage; while it boots its own, or NULL */
-    int booting;             /* start-up calls are allowed */
-    int warming;     /* serves requests that nobody has made, before it is frozen */
-    int ephemeral;   /* it will be put back after this request */
-    int is_kept;     /* it was not put back after the last one, which ... */
-    int last_paused; /* ... the program took that goes on behind its wait */
-    int has_next;    /* (next) waits for the program to wait */
     struct regexes regexes;
-    int again; /* a host call was interrupted: it is to be made again */
+    enum again again;
+    struct tasks *tasks; /* of storage; while it boots its own, or NULL */
+    struct fetch *fetch; /* what the program waits for, or NULL; malloc'ed */
+    uint32_t fetches;    /* of this request */
+    int booting;         /* start-up calls are allowed */
+    int warming;         /* serves requests that nobody has made, before it is frozen */
+    int ephemeral;       /* it will be put back after this request */
+    int is_kept;         /* it was not put back after the last one, which ... */
+    int last_paused;     /* ... the program took that goes on behind its wait */
+    int has_next;        /* (next) waits for the program to wait */
     struct kvm_request next;
     uint64_t deadline; /* of what runs now */
     uint64_t pause;    /* when it is to be left for a while, 0 = never */
     uint64_t asleep;   /* the program sleeps until then (clock_now), 0 = it is awake */
     uint32_t exits;    /* KVM_RUN calls since they were last set to 0 */
     uint32_t storage_exits;
+    uint64_t returned[2];     /* rax and rdx of the callback that returned last */
     uint64_t reqmem_upper;    /* bytes: the most that one request has written */
     int touched;              /* a system call may have changed (*process) */
     char reason[REASON_SIZE]; /* why the run failed, or "" */

@@ -143,6 +143,7 @@ void machine_close(struct machine *m)
     if (m->booting)
         tasks_close(m->tasks);
     regexes_restore(&m->regexes, &(struct regexes){0});
+    free(m->fetch);
     skerry_console_close(m->console);
     memset(m, 0, sizeof(*m));
     m->vm.fd = m->vm.vcpu_fd = -1;
@@ -187,6 +188,7 @@ static void reset_exchange(struct exchange *x)
     x->body = NULL;
     x->body_len = x->content_type_len = 0;
     x->caching = (struct caching){0};
+    x->stream.function = 0;
 }
 
 int machine_keep(struct machine *m)

@@ -19,10 +19,11 @@ from skerry.native.storage import (
     is_moved,
     move_back,
 )
-from skerry.native.vm import BATCH, Vm
+from skerry.native.vm import BATCH, PIECE, Vm
 
 __all__ = [
     "BATCH",
+    "PIECE",
     "BootOptions",
     "Console",
     "JailFacts",

@@ -33,6 +33,11 @@ class Snapshot(Owner):
         return int(lib.skerry_unknown_syscalls(self.raw))
 
     @property
+    def takes_pieces(self) -> bool:
+        """A body goes to the program piece by piece, while it arrives."""
+        return bool(lib.skerry_takes_pieces(self.raw))
+
+    @property
     def body_limit(self) -> int:
         """Bytes of the largest request body that the program can take."""
         return int(lib.skerry_body_limit(self.raw))

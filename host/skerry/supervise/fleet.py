@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from skerry.supervise.outside import Outside
 from skerry.supervise.programs import Edition, Wanted
 from skerry.supervise.slot import Slot
 
@@ -10,11 +11,13 @@ _MOST = 10.0  # seconds that requests in flight get to end before state is hande
 
 
 class Fleet:
-    """The workers in (slots), which serve what is (wanted)."""
+    """The workers in (slots), which serve what is (wanted), and what they fetch
+    (outside)."""
 
-    def __init__(self, wanted: Wanted, slots: Sequence[Slot]) -> None:
+    def __init__(self, wanted: Wanted, slots: Sequence[Slot], outside: Outside) -> None:
         self._wanted = wanted
         self._slots = slots
+        self._outside = outside
 
     async def hold(self, editions: Sequence[Edition]) -> None:
         """From now on new requests to (editions) wait, in all workers, until update().
@@ -28,4 +31,5 @@ class Fleet:
     async def update(self) -> None:
         """Returns when all workers serve what is wanted; no request waits any more."""
         self._wanted.held = set()
+        await self._outside.refresh()
         await asyncio.gather(*(each.update() for each in self._slots))

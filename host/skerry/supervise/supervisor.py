@@ -22,6 +22,7 @@ from skerry.supervise.fleet import Fleet
 from skerry.supervise.jobs import Jobs
 from skerry.supervise.loader import Loader
 from skerry.supervise.notify import Notifier
+from skerry.supervise.outside import Outside
 from skerry.supervise.programs import Wanted, editions
 from skerry.supervise.reloaded import Reloaded
 from skerry.supervise.slot import Slot
@@ -57,7 +58,8 @@ class Supervisor:
         self._now = asyncio.Event()  # stop without waiting for anything
         self._wanted = Wanted(config)
         self._slots: list[Slot] = []
-        fleet = Fleet(self._wanted, self._slots)
+        self._outside = Outside(self._wanted, log)
+        fleet = Fleet(self._wanted, self._slots, self._outside)
         self._starter = Starter(log, fleet.hold)
         self._loader = Loader(self._starter, self._wanted, log)
         self._updater = Updater(self._loader, self._wanted, fleet, log)
@@ -74,6 +76,7 @@ class Supervisor:
         self._bind()
         if warning := raise_limit(self._config):
             self._log.info(f"warning: {warning}")
+        outside = asyncio.create_task(self._outside.run())
         living = [asyncio.create_task(each.run()) for each in self._slots]
         try:
             async with self._open_door():
@@ -82,7 +85,8 @@ class Supervisor:
         finally:
             for each in self._slots:
                 each.close()
-            await asyncio.gather(*living, return_exceptions=True)
+            outside.cancel()
+            await asyncio.gather(*living, outside, return_exceptions=True)
             for edition in editions(self._wanted.entries):
                 edition.close()
 
@@ -108,7 +112,9 @@ class Supervisor:
         bound = listen.bind(options.host, options.port, options.workers)
         self._place = listen.place(options.host, bound[0][0].getsockname()[1])
         for number, sockets in enumerate(bound, 1):
-            slot = Slot(number, sockets, self._wanted, self._tally, self._log)
+            slot = Slot(
+                number, sockets, self._wanted, self._tally, self._log, self._outside
+            )
             self._slots.append(slot)
 
     @contextlib.asynccontextmanager
@@ -136,7 +142,10 @@ class Supervisor:
     ) -> None:
         """Runs (work) until we are told to stop, or it fails, or one of those who are
         (living) does, which is a bug."""
-        helpers = (work, self._look_around(), self._tell_alive(), self._stop.wait())
+        helpers = (
+            *(work, self._look_around(), self._tell_alive(), self._lead_outside()),
+            self._stop.wait(),
+        )
         tasks = [asyncio.create_task(each) for each in helpers]
         first = asyncio.FIRST_COMPLETED
         done, _ = await asyncio.wait((*tasks, *living), return_when=first)
@@ -190,6 +199,14 @@ class Supervisor:
         while True:
             self._notifier.alive()
             await asyncio.sleep(self._notifier.interval)
+
+    async def _lead_outside(self) -> None:
+        """Connects workers to a fetcher that has been started."""
+        await self._wanted.known.wait()
+        while True:
+            await self._outside.changed.wait()
+            self._outside.changed.clear()
+            await asyncio.gather(*(each.update() for each in self._slots))
 
     async def _drain(self, living: list[asyncio.Task[None]]) -> None:
         """Ends all workers, each when what it has in flight is done."""
