@@ -227,7 +227,8 @@ def test_whenever_all_is_killed_one_build_has_the_whole_state(site, tmp_path, de
     wait_until(lambda: made.server.all_of("skerry.booter"))
     time.sleep(delay)
     restart(made)
-    if made.server.get("/one").status == 503:  # the file is still the old build's
+    (program,) = made.server.status()["programs"]
+    if program["state"] == "failed":  # the file is still the old build's
         write_config(tmp_path, one(1, **kept))
         restart(made)
     assert made.ask() in ("1 4", "2 4")
