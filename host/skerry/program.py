@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 
 from skerry.counts import Counts
 from skerry.durable import GroupCommit
+from skerry.failures import describe
 from skerry.keys import FSYNC
 from skerry.line import Line
 from skerry.log import Log
@@ -182,7 +183,7 @@ class Program:
             self.started.print_lines(self._log)
         if vm.rare and vm.failed:
             self._errors += 1
-            text = f"request failed: {vm.reason}"
+            text = describe(vm.failure, self.started.symbols)
             self._log.program(self.config.name, Stream.HOST, text)
 
     def _finish(self, vm: Vm) -> None:

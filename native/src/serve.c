@@ -1,9 +1,11 @@
 /* serve.c: one request, storage calls included; see serve.h. */
 #include "serve.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "remains.h"
 #include "request.h"
 #include "run.h"
 
@@ -112,16 +114,31 @@ static void answer(struct skerry_vm *vm, enum stop stop, struct skerry_reply *re
     vm->out_used += (uint32_t)out.used;
 }
 
+/* What the log says of a request that has failed. */
+static void tell_failure(const struct skerry_vm *vm, enum stop stop,
+                         struct skerry_reply *reply)
+{
+    const struct machine *m = &vm->machine;
+    reply->flags |= SKERRY_FAILED;
+    reply->rip = vm->rip;
+    reply->used_ns = clock_now() - vm->began;
+    if (stop != STOP_ANSWERED && m->facts->callback[ON_ERROR]) {
+        reply->error_reason = m->reason;
+        reply->error_rip = remains_rip(m);
+    }
+}
+
 static void finish(struct skerry_vm *vm, enum stop stop, struct skerry_reply *reply)
 {
     struct machine *m = &vm->machine;
     *reply = (struct skerry_reply){.reason = vm->failed ? vm->reason : "",
+                                   .error_reason = "",
                                    .exits = m->exits + m->storage_exits,
                                    .storage_runs = m->storage_exits};
     if (vm->failed || !vm_sregs_intact(&m->vm))
         reply->flags = SKERRY_DISCARD;
     if (vm->failed)
-        reply->flags |= SKERRY_FAILED;
+        tell_failure(vm, stop, reply);
     if (vm->call.seen && skerry_storage_must_wait(vm->storage, vm->call.seen))
         reply->flags |= SKERRY_UNSYNCED;
     answer(vm, stop, reply);
@@ -131,13 +148,36 @@ static void finish(struct skerry_vm *vm, enum stop stop, struct skerry_reply *re
     leave(vm, reply);
 }
 
+/* The first failure of a request: notes where it was. Tells if somebody wants to look
+ * before on_error runs. */
+static int is_to_be_shown(struct skerry_vm *vm, enum stop stop)
+{
+    if (stop == STOP_ANSWERED || vm->failed)
+        return 0;
+    vm->rip = remains_rip(&vm->machine);
+    vm->shown = vm->limits.look && !vm->shown;
+    return vm->shown;
+}
+
+int skerry_vm_remains(struct skerry_vm *vm, struct skerry_remains **out,
+                      struct skerry_error *err)
+{
+    if (!vm->shown)
+        return skerry_refuse(err, EINVAL, "remains", "no request has failed");
+    return remains_open(&vm->machine, vm->snapshot->shm, out, err);
+}
+
 static void carry_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *reply)
 {
     enum stop stop;
     do {
-        stop = run_callback(vm, pause);
+        stop = vm->shown ? STOP_FAILED : run_callback(vm, pause);
         if (stop == STOP_BUSY) {
             *reply = (struct skerry_reply){.flags = SKERRY_BUSY};
+            return;
+        }
+        if (is_to_be_shown(vm, stop)) {
+            *reply = (struct skerry_reply){.flags = SKERRY_BUSY | SKERRY_FAILED};
             return;
         }
     } while (stop != STOP_ANSWERED && enter_error(vm));
@@ -151,8 +191,9 @@ void serve_request(struct skerry_vm *vm, const struct request *request, uint64_t
     m->exits = m->storage_exits = 0;
     m->exchange.request = request;
     m->deadline = now + vm->limits.request_ns;
-    vm->failed = 0;
-    vm->call.seen = 0;
+    vm->failed = vm->shown = 0;
+    vm->call.seen = vm->rip = 0;
+    vm->began = now;
     if (request_enter(m, request) < 0 && !enter_error(vm))
         finish(vm, STOP_FAILED, reply);
     else
