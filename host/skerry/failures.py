@@ -17,6 +17,8 @@ def describe(failure: Failure, symbols: Symbols) -> str:
         f"{request.method.decode('latin-1')} {_short(request.target)}",
         f"{failure.seconds * 1000:.1f} ms",
     ]
+    if request.id:
+        parts.append(f"id {request.id}")
     return "; ".join(parts)
 
 

@@ -1,7 +1,7 @@
 """A started program, serving: its clones, and the requests that wait for them."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from skerry.counts import Counts
 from skerry.durable import GroupCommit
@@ -10,7 +10,7 @@ from skerry.keys import FSYNC
 from skerry.line import Line
 from skerry.log import Log
 from skerry.message import Request, Response
-from skerry.native import BATCH, NativeError, Stream, Vm
+from skerry.native import BATCH, NativeError, Remains, Stream, Vm
 from skerry.pool import Pool
 from skerry.start import Started
 
@@ -38,10 +38,16 @@ class Program:
         self._commit = GroupCommit(self._sync) if is_synced else None
         self._answered = self._errors = self._refused = 0
 
-    def _clone(self) -> Vm:
+    def _clone(self, look: bool = False) -> Vm:
         started = self.started
-        limit = self.config.max_request_time
-        return Vm(started.snapshot, started.console, limit, INLINE, started.storage)
+        return Vm(
+            started.snapshot,
+            started.console,
+            self.config.max_request_time,
+            INLINE,
+            started.storage,
+            look=look,
+        )
 
     def _tell(self, error: NativeError) -> None:
         """Why there is no further clone."""
@@ -163,11 +169,19 @@ class Program:
         self._finish(vm)
         return await self._when(synced, response) if synced else response
 
-    def answer_now(self, request: Request) -> tuple[Response, bool]:
+    def answer_now(
+        self, request: Request, look: Callable[[Remains], None]
+    ) -> tuple[Response, bool]:
         """Serves (request) on this thread, however long it takes. Also tells if it
-        failed, whatever on_error has answered. NativeError where it cannot be kept."""
-        with self._clone() as vm:
-            response = vm.serve(request) or vm.resume()
+        failed, whatever on_error has answered: (look) is shown what is left of it
+        before. NativeError where it cannot be kept."""
+        with self._clone(look=True) as vm:
+            response = vm.serve(request)
+            while response is None:
+                if vm.failed:
+                    with vm.remains() as left:
+                        look(left)
+                response = vm.look_on()
             self._look_at(vm)
             if vm.rare and vm.unsynced:
                 self._sync()

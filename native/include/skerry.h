@@ -267,6 +267,9 @@ void skerry_remains_close(struct skerry_remains *remains);
 const struct skerry_registers *
 skerry_remains_registers(const struct skerry_remains *remains);
 
+/* Why it has failed. */
+const char *skerry_remains_reason(const struct skerry_remains *remains);
+
 /* Copies (len) bytes at guest address (addr) into (dst). 0, or -EFAULT if the program
  * might not read all of them. */
 int skerry_remains_read(const struct skerry_remains *remains, uint64_t addr, void *dst,

@@ -19,6 +19,7 @@ struct skerry_remains {
     struct skerry_shm *shm;
     int own; /* mem.base is ours */
     struct skerry_registers registers;
+    char reason[REASON_SIZE];
 };
 
 /* Tells if the last exit was that of an exception stub. */
@@ -90,6 +91,7 @@ int remains_open(const struct machine *m, struct skerry_shm *shm,
         free(r);
         return ret;
     }
+    memcpy(r->reason, m->reason, sizeof(r->reason));
     r->mem = m->mem;
     r->mem.dirty = NULL;
     r->shm = shm_share(shm);
@@ -116,6 +118,11 @@ void skerry_remains_close(struct skerry_remains *r)
 const struct skerry_registers *skerry_remains_registers(const struct skerry_remains *r)
 {
     return &r->registers;
+}
+
+const char *skerry_remains_reason(const struct skerry_remains *r)
+{
+    return r->reason;
 }
 
 int skerry_remains_read(const struct skerry_remains *r, uint64_t addr, void *dst,

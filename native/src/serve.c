@@ -155,8 +155,8 @@ static int is_to_be_shown(struct skerry_vm *vm, enum stop stop)
     if (stop == STOP_ANSWERED || vm->failed)
         return 0;
     vm->rip = remains_rip(&vm->machine);
-    vm->shown = vm->limits.look && !vm->shown;
-    return vm->shown;
+    vm->shown = vm->limits.look && !vm->shown ? clock_now() : 0;
+    return vm->shown != 0;
 }
 
 int skerry_vm_remains(struct skerry_vm *vm, struct skerry_remains **out,
@@ -170,6 +170,8 @@ int skerry_vm_remains(struct skerry_vm *vm, struct skerry_remains **out,
 static void carry_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *reply)
 {
     enum stop stop;
+    if (vm->shown)
+        vm->began += clock_now() - vm->shown; /* that is no time of the request */
     do {
         stop = vm->shown ? STOP_FAILED : run_callback(vm, pause);
         if (stop == STOP_BUSY) {
@@ -191,8 +193,8 @@ void serve_request(struct skerry_vm *vm, const struct request *request, uint64_t
     m->exits = m->storage_exits = 0;
     m->exchange.request = request;
     m->deadline = now + vm->limits.request_ns;
-    vm->failed = vm->shown = 0;
-    vm->call.seen = vm->rip = 0;
+    vm->failed = 0;
+    vm->call.seen = vm->rip = vm->shown = 0;
     vm->began = now;
     if (request_enter(m, request) < 0 && !enter_error(vm))
         finish(vm, STOP_FAILED, reply);

@@ -20,7 +20,7 @@ struct skerry_vm {
     struct storage_call call;
     struct text spill; /* header lines that do not fit there */
     int failed;        /* on_error runs, or has run */
-    int shown;         /* its remains have been looked at, before on_error */
+    uint64_t shown;    /* since when its remains are looked at, before on_error; or 0 */
     uint64_t began;    /* when the request began (clock_now) */
     uint64_t rip;      /* where it failed */
     char reason[REASON_SIZE];

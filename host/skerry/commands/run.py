@@ -21,13 +21,20 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="start one program, make one request, print the response",
         description="Starts PROGRAM, with storage and 2 MB of shared memory in case it "
         "uses them, makes one request and prints the response; what the program "
-        "itself prints goes to standard error. Exit status 1 if the request failed.",
+        "itself prints goes to standard error. If the program fails, so does a "
+        "backtrace, and the exit status is 1.",
     )
     parser.add_argument("program", type=Path, metavar="PROGRAM", help="an ELF program")
     parser.add_argument("--url", default="/", help="path and query (default: /)")
     parser.add_argument("--method", help="default: GET, with --data POST")
     parser.add_argument(
         "--data", type=read_data, metavar="TEXT|@FILE", help="the request's body"
+    )
+    parser.add_argument(
+        "--core",
+        type=Path,
+        metavar="FILE",
+        help="if the program fails, write this core file for gdb PROGRAM FILE",
     )
     parser.set_defaults(run=run)
 
@@ -82,18 +89,17 @@ def show(response: Response) -> None:
     out.flush()
 
 
-def _start(config: Config) -> Program:
-    log = Log(sys.stderr)
-    return Program(start(config, log), log)
-
-
 def run(arguments: argparse.Namespace) -> int:
+    from skerry.autopsy import Autopsy  # takes other commands 0.1 s for nothing
+
     check_machine()
     request = make_request(arguments)
-    program = _start(configure(arguments.program))
+    log, config = Log(sys.stderr), configure(arguments.program)
+    autopsy = Autopsy(arguments.program, arguments.core, log)
+    program = Program(start(config, log, look=autopsy), log)
     try:
         check_size(request, program.body_limit)
-        response, failed = program.answer_now(request)
+        response, failed = program.answer_now(request, autopsy)
     finally:
         program.close()
     show(response)

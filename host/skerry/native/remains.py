@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from skerry.native.failure import text_of
 from skerry.native.raw import Owner, check, ffi, lib, new_error
 
 READ, WRITE, EXECUTE = 1, 2, 4  # what a Range may be used for
@@ -35,6 +36,11 @@ class Remains(Owner):
     """Registers and memory, as they were when the program failed."""
 
     _close = lib.skerry_remains_close
+
+    @property
+    def reason(self) -> str:
+        """Why it has failed."""
+        return text_of(lib.skerry_remains_reason(self.raw))
 
     def registers(self) -> Registers:
         raw = lib.skerry_remains_registers(self.raw)
