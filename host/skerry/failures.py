@@ -8,7 +8,8 @@ _MOST = 100  # characters of the path
 
 def describe(failure: Failure, symbols: Symbols) -> str:
     """What happened and where, to which request, and how long that took."""
-    parts = [f"request failed: {symbols.explain(failure.reason, failure.rip)}"]
+    at = failure.caller if symbols.is_glue(failure.rip) else failure.rip
+    parts = [f"request failed: {symbols.explain(failure.reason, at)}"]
     if failure.error_reason:
         again = symbols.explain(failure.error_reason, failure.error_rip)
         parts.append(f"on_error failed: {again}")

@@ -26,7 +26,7 @@ _DYNAMIC = 3  # ET_DYN
 _FUNCTION = re.compile(rb"(?s:(....[\x02\x0a\x12\x1a\x22\x2a].(?!\0\0).{18})|.{24})")
 _PACKED = struct.Struct("<QQ")  # bytes of the records, and what to add to addresses
 _PLACE = re.compile(r" at 0x([0-9a-f]{1,16})\b")
-_STORAGE = re.compile(r"(?<=storage function )0x([0-9a-f]{1,16})\b")
+_STORAGE = re.compile(r"(storage (?:function|call:) )0x([0-9a-f]{1,16})\b")
 
 
 class Symbols:
@@ -49,24 +49,30 @@ class Symbols:
         found = self.find(address)
         return f" in {found[0]}+{found[1]:#x}" if found else ""
 
+    def is_glue(self, address: int) -> bool:
+        """Whether (address) is in what our header makes all host calls with, which
+        tells nobody where a program was."""
+        found = self.find(address)
+        return found is not None and found[0].startswith("kvm_api_call")
+
     def explain(self, text: str, rip: int = 0) -> str:
         """(text) of the core with names beside its addresses; where it has none, with
         the place (rip) if that is not 0."""
         if rip and not _PLACE.search(text):
-            return text + self.place(rip)
+            return _STORAGE.sub(self._name, text) + self.place(rip)
         text = _STORAGE.sub(self._name, text)
         return _PLACE.sub(lambda at: at[0] + self.place(int(at[1], 16)), text)
 
     def _name(self, number: re.Match[str]) -> str:
-        found = self.find(int(number[1], 16))
-        return found[0] if found else number[0]
+        found = self.find(int(number[2], 16))
+        return number[1] + found[0] if found else number[0]
 
 
 def read_symbols(elf: bytes) -> bytes:
     """The packed table of the functions in (elf); b"" if it has none."""
     try:
         table, names, bias = _sections(elf)
-    except struct.error:
+    except (struct.error, OverflowError):
         return b""  # its headers point outside of it
     whole = min(len(table) // _SYMBOL.size, MOST_SYMBOLS) * _SYMBOL.size
     records = b"".join(_FUNCTION.findall(table[:whole]))

@@ -189,6 +189,8 @@ struct skerry_reply {
     uint32_t storage_runs; /* of these, in the storage VM */
     /* Only with SKERRY_FAILED: */
     uint64_t rip;             /* where the program was; 0: it had not begun */
+    uint64_t caller;          /* the word on top of its stack: where a function that has
+                               * pushed nothing returns to; 0: it is unreadable */
     const char *error_reason; /* why on_error failed too, or "" */
     uint64_t error_rip;
     uint64_t used_ns; /* by the request, on_error included */

@@ -47,6 +47,13 @@ uint64_t remains_rip(const struct machine *m)
     return frame_of(m).rip;
 }
 
+uint64_t remains_top(const struct machine *m)
+{
+    uint64_t word = 0;
+    guest_read(&m->mem, frame_of(m).rsp, &word, sizeof(word));
+    return word;
+}
+
 struct place remains_place(const struct machine *m)
 {
     struct place p = {""};

@@ -10,7 +10,11 @@
  * that made the call, or that was not run any more. */
 uint64_t remains_rip(const struct machine *m);
 
-/* The same for people, " at 0x401234", or "" if the reason why (m) has failed tells. */
+/* The word on top of its stack, or 0 if the program may not read it. */
+uint64_t remains_top(const struct machine *m);
+
+/* Where it was, for people, " at 0x401234", or "" if the reason why (m) has failed
+ * tells. */
 struct place {
     char text[32];
 };

@@ -121,6 +121,7 @@ static void tell_failure(const struct skerry_vm *vm, enum stop stop,
     const struct machine *m = &vm->machine;
     reply->flags |= SKERRY_FAILED;
     reply->rip = vm->rip;
+    reply->caller = vm->caller;
     reply->used_ns = clock_now() - vm->began;
     if (stop != STOP_ANSWERED && m->facts->callback[ON_ERROR]) {
         reply->error_reason = m->reason;
@@ -155,6 +156,7 @@ static int is_to_be_shown(struct skerry_vm *vm, enum stop stop)
     if (stop == STOP_ANSWERED || vm->failed)
         return 0;
     vm->rip = remains_rip(&vm->machine);
+    vm->caller = remains_top(&vm->machine);
     vm->shown = vm->limits.look && !vm->shown ? clock_now() : 0;
     return vm->shown != 0;
 }
@@ -194,7 +196,7 @@ void serve_request(struct skerry_vm *vm, const struct request *request, uint64_t
     m->exchange.request = request;
     m->deadline = now + vm->limits.request_ns;
     vm->failed = 0;
-    vm->call.seen = vm->rip = vm->shown = 0;
+    vm->call.seen = vm->rip = vm->caller = vm->shown = 0;
     vm->began = now;
     if (request_enter(m, request) < 0 && !enter_error(vm))
         finish(vm, STOP_FAILED, reply);

@@ -10,12 +10,14 @@ from skerry.native.raw import ffi
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What ended (request): (reason), when the program was at (rip), 0 if it had not
-    begun. Where on_error has failed too, (error_reason) and (error_rip) say how. All of
+    begun; (caller) is where it goes on if that is a function's first instructions.
+    Where on_error has failed too, (error_reason) and (error_rip) say how. All of
     it took (seconds)."""
 
     request: Request
     reason: str
     rip: int
+    caller: int
     error_reason: str
     error_rip: int
     seconds: float

@@ -154,6 +154,7 @@ class Vm(Owner):
             request=self._requests[self._last],
             reason=text_of(reply.reason),
             rip=reply.rip,
+            caller=reply.caller,
             error_reason=text_of(reply.error_reason),
             error_rip=reply.error_rip,
             seconds=reply.used_ns / NS,
