@@ -24,7 +24,7 @@ APART int innermost(int n)
     return room[n] + *(volatile int *)(long)(n - 3);
 }
 APART int middle(int n) { volatile int kept = n; return innermost(n + 1) + kept; }
-APART int compare(const void *a, const void *b) { return middle(2); }
+APART int compare(const void *a, const void *b) { return middle(2) + zero; }
 APART void spin(void) { for (;;) __asm__ volatile("pause"); }
 START { if (getenv("KVM_TYPE")[0] == START_FAILS) middle(2); }
 HANDLE
