@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "image.h"
 #include "memory.h"
 #include "paging.h"
+#include "paused.h"
 #include "remains.h"
 #include "request.h"
 #include "run.h"
@@ -15,6 +17,7 @@
 #include "stack.h"
 #include "storage.h"
 #include "stubs.h"
+#include "warmup.h"
 
 #define START_UP "start-up"
 
@@ -37,6 +40,11 @@ static int describe(struct boot *b, const struct skerry_boot_options *o,
     b->facts.is_storage = !!o->is_storage;
     b->facts.max_memory = o->max_memory;
     b->facts.max_request_memory = o->max_request_memory;
+    b->facts.ephemeral = b->machine.ephemeral = !o->keeps_state;
+    b->facts.control_ephemeral = !!o->control_ephemeral;
+    snprintf(b->facts.arg, sizeof(b->facts.arg), "%s", o->arg ? o->arg : "");
+    snprintf(b->facts.arg_header, sizeof(b->facts.arg_header), "%s",
+             o->arg_header ? o->arg_header : "");
     if (layout_make(&b->machine.mem.layout, o->max_memory, shm) < 0)
         return skerry_refuse(err, EINVAL, "max_memory", "expected 8 MB to 4 GB");
     return image_parse(&b->image, o->elf, o->elf_len, b->machine.mem.layout.program,
@@ -51,7 +59,10 @@ static int make_memory(struct boot *b, const struct skerry_boot_options *o,
     if (b->fd < 0)
         return b->fd;
     mem->shm = o->shm ? o->shm->at : NULL;
-    return memory_map(b->fd, mem->layout.slot_size, MAP_LIVE, &mem->base, err);
+    int ret = memory_map(b->fd, mem->layout.slot_size, MAP_LIVE, &mem->base, err);
+    if (ret == 0 && o->hugepages)
+        madvise(mem->base, mem->layout.slot_size, MADV_HUGEPAGE);
+    return ret;
 }
 
 static int fill_memory(struct boot *b, const struct skerry_boot_options *o,
@@ -117,6 +128,20 @@ static int explain(struct machine *m, const struct skerry_boot_options *o,
     return skerry_refuse(err, EPROTO, START_UP, "%s", m->reason);
 }
 
+/* The program waits: what its clones begin with is noted, also what it has done by then
+ * to requests that nobody has made. */
+static int wait(struct boot *b, const struct skerry_boot_options *o,
+                struct skerry_error *err)
+{
+    struct machine *m = &b->machine;
+    int ret = machine_freeze_registers(m, err);
+    if (ret == 0 && paused_waits(m))
+        paused_freeze(m);
+    if (ret == 0 && o->warmup_requests && !o->is_storage)
+        ret = warmup_run(m, o, &b->call, err);
+    return ret;
+}
+
 static int start_up(struct boot *b, const struct skerry_boot_options *o,
                     struct skerry_error *err)
 {
@@ -128,10 +153,9 @@ static int start_up(struct boot *b, const struct skerry_boot_options *o,
         if (storage_answer(o->storage, &b->call, m, 0) == STOP_FAILED)
             break;
     console_flush(m->console);
-    if (stop == STOP_WAITING)
-        return 0;
-    int ret = explain(m, o, err);
-    leave_remains(m, o);
+    int ret = stop == STOP_WAITING ? wait(b, o, err) : explain(m, o, err);
+    if (ret < 0)
+        leave_remains(m, o);
     return ret;
 }
 

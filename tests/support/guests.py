@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from skerry import native
 from skerry.message import Request, Response
@@ -54,7 +54,8 @@ class Guest:
     """A program that has started, with one clone to serve. A context manager.
 
     get() and request() serve one request and reset the clone; one that has to be
-    discarded is replaced by a new clone. Clones stay as a request left them until then.
+    discarded is replaced by a new clone. With (hold) clones stay as a request left them
+    until then; (more) is BootOptions.
     """
 
     def __init__(
@@ -71,7 +72,10 @@ class Guest:
         storage_time: float = 5.0,
         arguments: Sequence[str] | None = None,
         environment: Sequence[str] = ("KVM_NAME=test",),
+        hold: bool = True,
+        **more: Any,
     ) -> None:
+        self._hold = hold
         self._held = ExitStack()
         self._limit = limit
         self.console = self._held.enter_context(native.Console())
@@ -91,6 +95,7 @@ class Guest:
                 max_request_memory=max_request_memory * MB,
                 max_boot_time=boot_time,
                 is_storage=kind == "storage",
+                **more,
             )
             target = storage_vm if kind == "request" else None
             return self._held.enter_context(
@@ -117,7 +122,7 @@ class Guest:
     def clone(self) -> native.Vm:
         """One more clone; its owner closes it."""
         return native.Vm(
-            self.snapshot, self.console, self._limit, 0.0, self.storage, hold=True
+            self.snapshot, self.console, self._limit, 0.0, self.storage, hold=self._hold
         )
 
     def request(self, request: Request) -> Response:

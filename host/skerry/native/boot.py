@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from skerry.native.console import Console
 from skerry.native.memory import SharedMemory
@@ -9,6 +10,19 @@ from skerry.native.raw import NS, check, ffi, lib, new_error, strings
 from skerry.native.remains import Remains
 from skerry.native.snapshot import Snapshot
 from skerry.native.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Warming:
+    """(count) requests before a program is frozen; (headers) are whole lines."""
+
+    count: int
+    method: str
+    url: str
+    headers: str
+
+
+_NONE = Warming(0, "", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +37,12 @@ class BootOptions:
     max_request_memory: int
     max_boot_time: float
     is_storage: bool = False
+    arg: str = ""
+    arg_header: str = ""
+    ephemeral: bool = True
+    control_ephemeral: bool = False
+    hugepages: bool = False
+    warmup: Warming | None = None
 
 
 def boot(
@@ -47,6 +67,7 @@ def boot(
     raw.boot_ns = int(options.max_boot_time * NS)
     raw.shm = shared.raw if shared else ffi.NULL
     raw.storage = storage.raw if storage else ffi.NULL
+    texts = _set_requests(raw, options)  # have to live during the call
     out, error = ffi.new("struct skerry_snapshot **"), new_error()
     remains = ffi.new("struct skerry_remains **")
     raw.remains = remains if look else ffi.NULL
@@ -54,5 +75,28 @@ def boot(
     if look and remains[0]:
         with Remains(remains[0]) as left:
             look(left)
+    del texts
     check(code, error)
     return Snapshot(out[0])
+
+
+def _set_requests(raw: Any, options: BootOptions) -> list[Any]:
+    """How requests come to it, and what becomes of it after one."""
+    warm = options.warmup or _NONE
+    texts = [
+        ffi.new("char[]", each.encode())
+        for each in (
+            options.arg,
+            options.arg_header,
+            warm.method,
+            warm.url,
+            warm.headers,
+        )
+    ]
+    raw.arg, raw.arg_header = texts[:2]
+    raw.warmup_method, raw.warmup_url, raw.warmup_headers = texts[2:]
+    raw.warmup_requests = warm.count
+    raw.keeps_state = not options.ephemeral
+    raw.control_ephemeral = options.control_ephemeral
+    raw.hugepages = options.hugepages
+    return texts
