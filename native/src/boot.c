@@ -36,6 +36,9 @@ static int describe(struct boot *b, const struct skerry_boot_options *o,
     b->facts.is_storage = !!o->is_storage;
     b->facts.max_memory = o->max_memory;
     b->facts.max_request_memory = o->max_request_memory;
+    if (strlen(o->directory) >= DIRECTORY_MAX)
+        return skerry_refuse(err, ENAMETOOLONG, "current_working_directory",
+                             "expected at most %d bytes", DIRECTORY_MAX - 1);
     if (layout_make(&b->machine.mem.layout, o->max_memory, shm) < 0)
         return skerry_refuse(err, EINVAL, "max_memory", "expected 8 MB to 4 GB");
     return image_parse(&b->image, o->elf, o->elf_len, b->machine.mem.layout.program,
@@ -64,6 +67,7 @@ static int fill_memory(struct boot *b, const struct skerry_boot_options *o,
                        ACCESS_READ | ACCESS_EXECUTE, 0);
     image_load(&b->image, o->elf, mem->base, &mem->layout);
     process_init(&b->process, b->image.end, mem->layout.program.end);
+    memcpy(b->process.files.directory, o->directory, strlen(o->directory) + 1);
     request_describe(&b->machine);
     *rsp = stack_build(mem, &b->image, o);
     if (*rsp < 0)
@@ -122,9 +126,12 @@ static int start_up(struct boot *b, const struct skerry_boot_options *o,
     return explain(m, o, err);
 }
 
-static void wire(struct boot *b, struct skerry_console *console)
+static void wire(struct boot *b, const struct skerry_boot_options *o,
+                 struct skerry_console *console)
 {
     struct machine *m = &b->machine;
+    enum opener_who who = o->is_storage ? OPENER_STORAGE : OPENER_START;
+    files_init(&m->files, o->opener, who, NULL);
     b->fd = -1;
     m->vm.fd = m->vm.vcpu_fd = -1;
     m->process = &b->process;
@@ -139,7 +146,7 @@ int skerry_boot(const struct skerry_boot_options *o, struct skerry_console *cons
     struct boot *b = calloc(1, sizeof(*b));
     if (!b)
         return skerry_fail(err, "boot");
-    wire(b, console);
+    wire(b, o, console);
     int ret = prepare(b, o, err);
     if (ret == 0)
         ret = start_up(b, o, err);

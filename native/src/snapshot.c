@@ -34,6 +34,7 @@ void skerry_snapshot_close(struct skerry_snapshot *s)
     memory_unmap(s->frozen, s->layout.slot_size);
     if (s->fd >= 0)
         close(s->fd);
+    files_release(&s->files);
     skerry_shm_close(s->shm);
     free(s);
 }
@@ -55,6 +56,13 @@ static int freeze_registers(struct machine *m, struct skerry_error *err)
     return 0;
 }
 
+/* Before (*m->process) is taken: this changes it. */
+static int freeze_files(struct machine *m, struct files *to, struct skerry_error *err)
+{
+    int ret = files_freeze(to, &m->files, &m->process->files, m->deadline);
+    return ret < 0 ? skerry_refuse(err, -ret, "open files", "%s", strerror(-ret)) : 0;
+}
+
 static int map_frozen(struct skerry_snapshot *s, struct skerry_error *err)
 {
     if (s->facts.is_storage)
@@ -70,11 +78,16 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
 {
     struct skerry_snapshot *s = calloc(1, sizeof(*s));
     int ret = s ? freeze_registers(m, err) : skerry_fail(err, "freeze");
+    struct files files;
+    files_init(&files, -1, OPENER_START, NULL);
+    if (ret == 0)
+        ret = freeze_files(m, &files, err);
     if (s)
         *s = (struct skerry_snapshot){.references = 1,
                                       .fd = fd,
                                       .layout = m->mem.layout,
                                       .process = *m->process,
+                                      .files = files,
                                       .facts = *m->facts,
                                       .counters = *m->counters,
                                       .shm = shm_share(shm)};
@@ -115,6 +128,7 @@ int machine_open(struct machine *m, struct skerry_snapshot *s, int live,
     m->facts = &s->facts;
     m->counters = &s->counters;
     m->process = process;
+    files_init(&m->files, -1, live ? OPENER_STORAGE : OPENER_REQUEST, &s->files);
     struct kvm *kvm = kvm_get(err);
     int ret = kvm ? open_memory(m, s, live, err) : -ENODEV;
     if (ret == 0)
@@ -128,6 +142,7 @@ void machine_close(struct machine *m)
     watch_remove(&m->watch);
     vm_close(&m->vm);
     memory_unmap(m->mem.base, m->mem.layout.slot_size);
+    files_drop(&m->files);
     dirty_close(&m->dirty);
     fields_release(&m->exchange.sent);
     fields_release(&m->exchange.answered);
@@ -186,6 +201,8 @@ int machine_reset(struct machine *m, const struct skerry_snapshot *s)
     if (m->touched)
         *m->process = s->process;
     m->touched = 0;
+    if (m->files.count)
+        files_drop(&m->files);
     m->reason[0] = 0;
     reset_exchange(&m->exchange);
     if (m->dirty.count <= KEEP_PAGES) {

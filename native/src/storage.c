@@ -167,6 +167,13 @@ static void keep_short(struct skerry_storage *s)
         s->broken = 1;
 }
 
+/* What the call has opened is closed in any case. */
+static void roll_back(struct skerry_storage *s)
+{
+    store_roll_back(&s->store, written(&s->machine));
+    files_drop(&s->machine.files);
+}
+
 /* A call that ended well becomes part of the state. Its result, or -1. */
 static uint64_t commit(struct skerry_storage *s, const struct storage_args *a,
                        struct machine *caller)
@@ -177,10 +184,17 @@ static uint64_t commit(struct skerry_storage *s, const struct storage_args *a,
     if (!result) {
         console_note(m->console, "storage function 0x%lx returned no result",
                      (unsigned long)a->function);
-        store_roll_back(&s->store, written(m));
+        roll_back(s);
         return MINUS_ONE;
     }
-    int ret = store_commit(&s->store, written(m));
+    int ret = files_end_call(&m->files, &m->process->files, 1, m->deadline);
+    if (ret < 0) {
+        console_note(m->console, "state file: %s; storage function 0x%lx undone",
+                     strerror(-ret), (unsigned long)a->function);
+        roll_back(s);
+        return MINUS_ONE;
+    }
+    ret = store_commit(&s->store, written(m));
     if (ret < 0) {
         console_note(m->console, "storage file: %s; storage function 0x%lx undone",
                      strerror(-ret), (unsigned long)a->function);
@@ -201,7 +215,7 @@ static uint64_t finish(struct skerry_storage *s, const struct storage_args *a,
         console_note(m->console, "storage function 0x%lx failed: %s",
                      (unsigned long)a->function,
                      m->reason[0] ? m->reason : "state changed");
-        store_roll_back(&s->store, written(m));
+        roll_back(s);
     }
     keep_short(s);
     return result;
@@ -279,7 +293,7 @@ void storage_abandon(struct skerry_storage *s, struct storage_call *call)
         lock_forget(&s->store.control->lock, &call->ticket);
     if (call->step == STEP_RUNNING) {
         s->broken = 1;
-        store_roll_back(&s->store, written(&s->machine));
+        roll_back(s);
         store_give(&s->store);
     }
     call->step = STEP_NONE;

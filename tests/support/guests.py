@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Self
 
 from skerry import native
+from skerry.allowed import Policy
 from skerry.message import Request, Response
+from skerry.opener import open_door
 
 ROOT = Path(__file__).resolve().parents[2]
 INCLUDE = ROOT / "guest" / "include"
@@ -71,6 +73,7 @@ class Guest:
         storage_time: float = 5.0,
         arguments: Sequence[str] | None = None,
         environment: Sequence[str] = ("KVM_NAME=test",),
+        allowed: Policy | None = None,
     ) -> None:
         self._held = ExitStack()
         self._limit = limit
@@ -80,6 +83,9 @@ class Guest:
         self.discarded = False  # the last clone had to be discarded
         self.exits = (0, 0)  # KVM_RUN calls of the last request: all, in storage
         shared = storage_vm = None
+        opener = open_door(allowed) if allowed else -1
+        if allowed:
+            self._held.callback(os.close, opener)
 
         def start(kind: str) -> native.Snapshot:
             options = native.BootOptions(
@@ -91,6 +97,8 @@ class Guest:
                 max_request_memory=max_request_memory * MB,
                 max_boot_time=boot_time,
                 is_storage=kind == "storage",
+                opener=opener,
+                directory=allowed.directory if allowed else "/",
             )
             target = storage_vm if kind == "request" else None
             return self._held.enter_context(

@@ -22,6 +22,8 @@ class BootOptions:
     max_request_memory: int
     max_boot_time: float
     is_storage: bool = False
+    opener: int = -1  # where it asks for files; stays the caller's; -1: nowhere
+    directory: str = "/"  # where relative paths begin
 
 
 def boot(
@@ -32,6 +34,7 @@ def boot(
 ) -> Snapshot:
     """Runs a program until it waits for requests, and freezes it."""
     name = ffi.new("char[]", options.name.encode())
+    directory = ffi.new("char[]", options.directory.encode())
     argv, argv_held = strings(options.argv)
     envp, envp_held = strings(options.environment)
     raw = ffi.new("struct skerry_boot_options *")
@@ -41,6 +44,7 @@ def boot(
     raw.is_storage = options.is_storage
     raw.max_memory = options.max_memory
     raw.max_request_memory = options.max_request_memory
+    raw.opener, raw.directory = options.opener, directory
     raw.boot_ns = int(options.max_boot_time * NS)
     raw.shm = shared.raw if shared else ffi.NULL
     raw.storage = storage.raw if storage else ffi.NULL
