@@ -79,7 +79,7 @@ class _Entry:
 
     def place(self, rest: Parts) -> Real:
         """What (rest) of a path means below this one."""
-        virtual, path = join(self.virtual), b"/".join(rest)
+        virtual, path = join(self.virtual), b"/".join(rest).lstrip(b"/")
         if self.parent >= 0:
             if any(rest):
                 raise NotADirectoryError(20, "not a directory")

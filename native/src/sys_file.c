@@ -213,7 +213,7 @@ long sys_readv(struct call *c)
 {
     struct handle h;
     int ret = check_read(c, &h);
-    return ret < 0 ? ret : each_buffer(c, sys_read, FILE_MAX);
+    return ret < 0 && ret != -EISDIR ? ret : each_buffer(c, sys_read, FILE_MAX);
 }
 
 long sys_writev(struct call *c)
@@ -242,7 +242,7 @@ static int64_t seek_from(const struct handle *h, int64_t offset, uint32_t whence
     }
     int64_t to;
     if (__builtin_add_overflow(from, offset, &to))
-        return -EOVERFLOW;
+        return -EINVAL;
     return to < 0 ? -EINVAL : to;
 }
 

@@ -147,14 +147,14 @@ static void files(void)
 
 static void descriptors(void)
 {
-    struct pollfd fds[10] = {{-1, POLLIN, 99}, {9, POLLIN, 99}, {2, POLLOUT, 99}};
+    struct pollfd fds[65] = {{-1, POLLIN, 99}, {9, POLLIN, 99}, {2, POLLOUT, 99}};
     TRY(poll, 0, 0, 0);
     TRY(poll, BAD, 1, 0);
     TRY(poll, fds, 3, 0);
     IS(fds[0].revents);
     IS(fds[1].revents);
     IS(fds[2].revents);
-    TRY(poll, fds, 10, 0);
+    TRY(poll, fds, 65, 0);
     TRY(poll, fds, 1ul << 20, 0);
     TRY(dup, 1);
     TRY(dup, 9);
@@ -519,8 +519,8 @@ static void try(long number)
     refused += syscall(number, 1, 2, 3) == -1 && errno == ENOSYS;
 }
 START { try(SYS_socket); try(SYS_fork); }
-HANDLE { refused = 0; try(SYS_socket); try(SYS_landlock_add_rule); try(499); try(9999); try(-1);
-    reply("%d", refused); }
+HANDLE { refused = 0; try(SYS_socket); try(SYS_landlock_add_rule); try(499);
+    try(9999); try(-1); reply("%d", refused); }
 """
 
 
