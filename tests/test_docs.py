@@ -8,6 +8,7 @@ from support.documents import ROOT
 from skerry.commands import serve
 from skerry.http import Limits
 from skerry.keys import KEYS, default
+from skerry.sources.limits import Limits as SourceLimits
 from skerry.supervise.report import ProgramReport, Report, WorkerReport
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -61,6 +62,24 @@ def test_the_configuration_page_has_the_limits_of_the_code():
         f"{limits.write_time:g} s",
     ]
     assert f"in flight {serve.DRAIN:g} s" in text_of("docs/configuration.md")
+
+
+def test_the_configuration_page_has_the_limits_of_sources():
+    limits = SourceLimits()
+    table = {row[0]: row[1] for row in rows(text_of("docs/configuration.md"), 2)}
+    assert table["a program, or its archive"] == f"{limits.program // MIB} MB"
+    assert table["what an archive unpacks to"] == f"{limits.unpacked // MIB} MB"
+    assert table["members of an archive"] == f"{limits.members}"
+    assert table["a file of `download`"] == f"{limits.file // MIB} MB"
+    assert table["a try"] == (
+        f"{limits.connect:g} s to connect, {limits.silent:g} s without a byte"
+    )
+    assert table["all tries"] == f"{limits.total:g} s"
+    tries, pauses = len(limits.pauses) + 1, "{:g}, {:g} and {:g} seconds"
+    copy = len(limits.pauses_with_copy) + 1
+    said = f"{tries}, after {pauses.format(*limits.pauses)}; {copy} with a copy."
+    assert table["tries"].startswith(said)
+    assert limits.redirects == 5, "the page says five"
 
 
 def test_the_programs_page_lists_the_system_calls_of_the_code():

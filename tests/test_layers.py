@@ -100,7 +100,14 @@ def test_the_native_table_names_every_file_and_no_other() -> None:
 
 
 def test_the_python_table_names_every_module_and_no_other() -> None:
-    own = {"", "http", "commands", "native", "supervise"}  # packages' own files
+    own = {
+        "",
+        "http",
+        "commands",
+        "native",
+        "sources",
+        "supervise",
+    }  # packages' own files
     assert set(levels("host/skerry")) == set(python_uses()) - own
 
 

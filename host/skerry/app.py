@@ -46,7 +46,8 @@ class App:
         """Takes over (parcel) as (number). When there is no room for it, that is
         logged, and it answers 503."""
         try:
-            self._programs[number] = Program(unpack(parcel), self._log)
+            self._programs[number] = program = Program(unpack(parcel), self._log)
+            program.begin_tasks()
         except NativeError as error:
             self._log.problem(f"a program cannot be served here: {error}")
             self._programs[number] = _NOT_STARTED
@@ -67,6 +68,7 @@ class App:
         return _NOT_STARTED if number is None else self._programs[number]
 
     def _let_go(self, program: Program) -> None:
+        program.end_tasks()
         task = asyncio.get_running_loop().create_task(self._finish(program))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)

@@ -16,7 +16,7 @@ from skerry.entries import Entry, Field, read_entries
 from skerry.errors import ConfigError
 from skerry.keeping import Keeping
 from skerry.keys import COMPUTE, KEYS
-from skerry.paths import fetched_file, program_file
+from skerry.paths import program_file
 from skerry.places import Places
 from skerry.problems import Problems, nearest, quote
 
@@ -188,9 +188,11 @@ class Reader:
             return None
         if field.value is None:
             return None
-        find = fetched_file if "uri" in entry.fields else program_file
+        uri = entry.fields.get("uri")
         try:
-            return find(str(field.value), self.base)
+            if uri is None:
+                return program_file(str(field.value), self.base)
+            return self.places.fetched(str(field.value), str(uri.value))
         except ValueError as error:
             self.problems.add(field.line, str(error), entry.name, "filename")
             return None

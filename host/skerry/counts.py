@@ -17,6 +17,9 @@ class Counts(msgspec.Struct, frozen=True):
 
     storage_calls    that have begun
     storage_undone   of these, taken back: they failed, or their process died
+    tasks_run        tasks of storage that have ended, well or not
+    tasks_failed     of these, that have failed, and those that were given up
+    tasks_pending    that wait until they are due
     """
 
     requests: int = 0
@@ -27,6 +30,9 @@ class Counts(msgspec.Struct, frozen=True):
     waiting: int = 0
     storage_calls: int = 0
     storage_undone: int = 0
+    tasks_run: int = 0
+    tasks_failed: int = 0
+    tasks_pending: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(
@@ -38,6 +44,9 @@ class Counts(msgspec.Struct, frozen=True):
             self.waiting + other.waiting,
             max(self.storage_calls, other.storage_calls),
             max(self.storage_undone, other.storage_undone),
+            max(self.tasks_run, other.tasks_run),
+            max(self.tasks_failed, other.tasks_failed),
+            max(self.tasks_pending, other.tasks_pending),
         )
 
     @property
@@ -49,6 +58,8 @@ class Counts(msgspec.Struct, frozen=True):
             self.refused,
             storage_calls=self.storage_calls,
             storage_undone=self.storage_undone,
+            tasks_run=self.tasks_run,
+            tasks_failed=self.tasks_failed,
         )
 
     @property

@@ -13,6 +13,7 @@ from skerry.allowed import Policy
 from skerry.config import Program as Config
 from skerry.errors import ProgramError
 from skerry.opener import open_door
+from skerry.sources.kept import storage_program
 
 # Without O_NONBLOCK a pipe would wait for its other end.
 _FLAGS = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -26,12 +27,14 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Of one program, -1 where it has none: (program), its file; (storage), the file of
-    its storage; (control), a memfd for its storage, and the same opened anew for the
-    one process that starts it (see native.Storage); (opener), where it asks for other
-    files. Owned by who has opened them."""
+    """Of one program, -1 where it has none: (program), its file; (second), the file
+    that its storage VM boots, if it comes from elsewhere and so may have one of its
+    own; (storage), the file of its storage; (control), a memfd for its storage, and the
+    same opened anew for the one process that starts it (see native.Storage); (opener),
+    where it asks for other files. Owned by who has opened them."""
 
     program: int
+    second: int
     storage: int
     control: tuple[int, int]
     opener: int
@@ -39,22 +42,26 @@ class Files:
     @property
     def fds(self) -> tuple[int, ...]:
         """Those that there are, for another process."""
-        fds = (self.program, self.storage, *self.control, self.opener)
+        fds = (self.program, self.second, self.storage, *self.control, self.opener)
         return tuple(each for each in fds if each >= 0)
 
     @classmethod
     def take(cls, config: Config, fds: Iterator[int]) -> Self:
         """What (fds), from another process, begin with."""
         program = next(fds)
+        second = next(fds) if _may_have_second(config) else -1
         storage = next(fds) if config.storage_file else -1
         control = (next(fds), next(fds)) if config.storage else (-1, -1)
         opener = next(fds) if has_opener(config) else -1
-        return cls(program, storage, control, opener)
+        return cls(program, second, storage, control, opener)
 
     def read_program(self) -> bytes:
-        """All of its file."""
-        with open(self.program, "rb", closefd=False) as file:
-            return file.read()
+        """All of its file. Once."""
+        return _read(self.program)
+
+    def read_second(self) -> bytes | None:
+        """All of what its storage VM boots, if that may be another file. Once."""
+        return None if self.second < 0 else _read(self.second)
 
 
 @contextmanager
@@ -67,14 +74,17 @@ def open_files(config: Config) -> Iterator[Files]:
             held.callback(os.close, fd)
             return fd
 
-        program, storage, control = hold(_open_program(config)), -1, (-1, -1)
+        program = hold(_open_program(config, config.filename))
+        second, storage, control = -1, -1, (-1, -1)
+        if _may_have_second(config):
+            second = hold(_open_program(config, _second(config)))
         if config.storage_file:
             storage = hold(_open_storage(config, config.storage_file))
         if config.storage:
             memory = hold(os.memfd_create("skerry-storage", os.MFD_CLOEXEC))
             control = memory, hold(open_anew(memory))
         opener = hold(_open_door(config)) if has_opener(config) else -1
-        yield Files(program, storage, control, opener)
+        yield Files(program, second, storage, control, opener)
 
 
 def has_opener(config: Config) -> bool:
@@ -106,11 +116,28 @@ def open_anew(fd: int) -> int:
     return os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
 
 
-def _open_program(config: Config) -> int:
+def _may_have_second(config: Config) -> bool:
+    return config.storage and config.uri is not None
+
+
+def _second(config: Config) -> Path:
+    """What the storage VM of (config) boots."""
     try:
-        return os.open(config.filename, os.O_RDONLY | _FLAGS)
+        return storage_program(config) or config.filename
+    except ValueError as error:
+        raise ProgramError(config.name, "read", str(error)) from None
+
+
+def _read(fd: int) -> bytes:
+    with open(fd, "rb", closefd=False) as file:
+        return file.read()
+
+
+def _open_program(config: Config, path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | _FLAGS)
     except OSError as error:
-        reason = f"{config.filename}: {error.strerror}"
+        reason = f"{path}: {error.strerror}"
         raise ProgramError(config.name, "read", reason) from None
 
 

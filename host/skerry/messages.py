@@ -65,6 +65,47 @@ class Unfit(msgspec.Struct, tag=True):
 BootNews = Jailed | Begun | Booted | NotBooted | Unfit
 
 
+# --- The supervisor to the process that fetches ---
+
+
+class Get(msgspec.Struct, tag=True):
+    """Bring what (config) needs from elsewhere; the answers name it by (id)."""
+
+    id: int
+    config: Program
+
+
+# --- The process that fetches to the supervisor ---
+
+
+class Getting(msgspec.Struct, tag=True):
+    """(done) bytes of a file of (id) have come, of (size) if that is known."""
+
+    id: int
+    done: int
+    size: int | None
+
+
+class Got(msgspec.Struct, tag=True):
+    """All that (id) needs is there; (origin) says where it comes from, (reasons) why
+    some of it is the copy from before."""
+
+    id: int
+    origin: str
+    reasons: list[str]
+
+
+class NotGot(msgspec.Struct, tag=True):
+    """(id) cannot be started, because of (reason) in (step)."""
+
+    id: int
+    step: str
+    reason: str
+
+
+GetterNews = Getting | Got | NotGot
+
+
 # --- The supervisor to a worker ---
 
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from skerry.entries import Entry, Field
 from skerry.paths import expand, fetched_file, storage_file
-from skerry.problems import Problems
+from skerry.problems import Problems, quote
 
 _Item = str | dict[str, Any]
 
@@ -16,6 +16,7 @@ class Places:
     def __init__(self, base: Path, problems: Problems) -> None:
         self.base = base
         self.problems = problems
+        self.sources: dict[Path, str] = {}  # of files that are fetched: URIs
 
     def read(self, entry: Entry, fields: dict[str, Field]) -> dict[str, object]:
         """The values of those keys that (entry), which means (fields), has."""
@@ -40,9 +41,19 @@ class Places:
 
     def downloads(self, items: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
         return [
-            each | {"filename": fetched_file(each["filename"], self.base)}
+            each | {"filename": self.fetched(each["filename"], each["uri"])}
             for each in items
         ]
+
+    def fetched(self, text: str, uri: str) -> Path:
+        """Where what (uri) names is kept. Raises ValueError if (text) is no such place,
+        or is that of something else."""
+        path = fetched_file(text, self.base)
+        other = self.sources.setdefault(path.resolve(), uri)
+        if other != uri:
+            message = f"expected a file of its own: {path} is that of {quote(other)}"
+            raise ValueError(message)
+        return path
 
     def allowed(self, items: tuple[_Item, ...]) -> list[dict[str, object]]:
         return [self.allowed_path(each) for each in items]

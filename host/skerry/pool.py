@@ -5,6 +5,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from typing import TypeVar
 
 from skerry.native import NativeError, Vm
@@ -26,7 +27,8 @@ class Pool:
     other programs never wait for it.
 
     (free) may be popped and appended to directly; the last one given back is the first
-    one taken: its pages are in the caches. (rest): see REST.
+    one taken: its pages are in the caches. (rest): see REST; with inf, no clone is
+    closed for being idle.
     """
 
     def __init__(
@@ -135,7 +137,7 @@ class Pool:
         self._changed()
 
     def _set_timer(self) -> None:
-        if not self._timer:
+        if not self._timer and self._rest < inf:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._rest, self._sweep)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from math import inf
 
 from skerry.counts import Counts
 from skerry.durable import GroupCommit
@@ -10,11 +11,13 @@ from skerry.line import Line
 from skerry.log import Log
 from skerry.message import Request, Response
 from skerry.native import BATCH, NativeError, Stream, Vm
-from skerry.pool import Pool
+from skerry.pool import REST, Pool
 from skerry.start import Started
+from skerry.tasks import Tasks
 
 INLINE = 0.001  # seconds that a request may hold up the event loop
 NO_MEMORY = "503 there was no memory for the answer\n"
+AT_END = 100  # tasks that answer_now runs: those that order each other never end
 NO_MEANS = "503 there are no means for a machine of this program now\n"
 
 
@@ -31,10 +34,13 @@ class Program:
         self._requests = self._line.requests
         self._scheduled = False
         limit = config.concurrency
-        self._pool = Pool(self._clone, limit, self._schedule, self._tell)
+        # What a clone has kept would go with it.
+        rest = REST if config.ephemeral and not config.control_ephemeral else inf
+        self._pool = Pool(self._clone, limit, self._schedule, self._tell, rest)
         self._free = self._pool.free
         is_synced = config.storage_file and config.durability == FSYNC
         self._commit = GroupCommit(self._sync) if is_synced else None
+        self._tasks = self._make_tasks(started)
         self._answered = self._errors = self._refused = 0
 
     def _clone(self) -> Vm:
@@ -63,13 +69,17 @@ class Program:
             waiting=len(self._requests),
             storage_calls=kept.calls if kept else 0,
             storage_undone=kept.failed if kept else 0,
+            tasks_run=kept.tasks_run if kept else 0,
+            tasks_failed=kept.tasks_failed if kept else 0,
+            tasks_pending=kept.tasks_pending if kept else 0,
         )
 
     @property
     def is_idle(self) -> bool:
         """All requests have been answered, and nothing runs: it may be closed."""
         is_saved = self._commit is None or self._commit.is_idle
-        return not self._requests and self._pool.is_idle and is_saved
+        is_quiet = is_saved and (self._tasks is None or self._tasks.is_idle)
+        return not self._requests and self._pool.is_idle and is_quiet
 
     def answer(self, request: Request) -> Response | None:
         """Puts (request) off until the event loop has read what else there is: then
@@ -143,6 +153,7 @@ class Program:
         synced, is_busy = self._synced(vm), vm.busy
         if is_busy:
             self._line.leave(1)
+            self._look_at_tasks(vm)
         else:
             self._finish(vm)
         for request, answer in zip(batch, answers, strict=False):
@@ -170,6 +181,8 @@ class Program:
             self._look_at(vm)
             if vm.rare and vm.unsynced:
                 self._sync()
+            if self._tasks and self._tasks.run(AT_END):
+                self._print()
             return response, bool(vm.rare) and vm.failed
 
     def _forsake(self, vm: Vm) -> None:
@@ -188,12 +201,38 @@ class Program:
     def _finish(self, vm: Vm) -> None:
         """Tells what is out of the ordinary, and gives the clone back."""
         self._look_at(vm)
+        self._look_at_tasks(vm)
         if vm.rare and vm.discard:
             self._pool.drop(vm)
         else:
             self._pool.give(vm)
         if self._requests:
             self._schedule()
+
+    # Tasks of storage.
+
+    def _make_tasks(self, started: Started) -> Tasks | None:
+        if started.storage is None:
+            return None
+        sync = self._sync if self._commit else None
+        return Tasks(started.storage, sync, self._print)
+
+    def begin_tasks(self) -> None:
+        """From now on tasks are run here."""
+        if self._tasks:
+            self._tasks.look()
+
+    def end_tasks(self) -> None:
+        """They are left to other processes, or to who keeps the storage."""
+        if self._tasks:
+            self._tasks.end()
+
+    def _look_at_tasks(self, vm: Vm) -> None:
+        if self._tasks and vm.rare and vm.has_tasks:
+            self._tasks.look()
+
+    def _print(self) -> None:
+        self.started.print_lines(self._log)
 
     # Storage that is kept, with durability "fsync".
 
@@ -226,6 +265,8 @@ class Program:
     def close(self) -> None:
         """Ends its machines. None may be serving."""
         self._line.close()
+        if self._tasks:
+            self._tasks.close()
         self._pool.close()
         if self._commit:
             self._commit.close()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from skerry.jsonc import Member, Value
 from skerry.problems import nearest, quote
-from skerry.values import Kind, wrong
+from skerry.values import Kind, Schema, wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,16 @@ class Record:
         except ValueError as error:
             raise ValueError(f"{quote(member.name)}: {error}") from None
 
+    def schema(self) -> Schema:
+        return {
+            "type": "object",
+            "properties": {
+                name: part.kind.schema() for name, part in self.parts.items()
+            },
+            "required": [name for name, part in self.parts.items() if part.needed],
+            "additionalProperties": False,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Either:
@@ -62,6 +72,9 @@ class Either:
         if isinstance(value.data, tuple):
             return self.record.read(value)
         raise wrong(self.expected, value)
+
+    def schema(self) -> Schema:
+        return {"anyOf": [self.text.schema(), self.record.schema()]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +99,9 @@ class Several:
             return self.item.read(item)
         except ValueError as error:
             raise ValueError(f"item {number}: {error}") from None
+
+    def schema(self) -> Schema:
+        item = self.item.schema()
+        return {
+            "anyOf": [item, {"type": "array", "items": item, "maxItems": self.most}]
+        }

@@ -17,6 +17,7 @@ from typing import Any, Self
 import msgspec
 
 from skerry import native
+from skerry.config import FromHeader, Warmup
 from skerry.config import Program as Config
 from skerry.errors import ProgramError
 from skerry.files import Files, has_opener, open_files
@@ -158,18 +159,39 @@ def _boot_all(started: Started, old: Parcel | None, files: Files) -> None:
     config, held = started.config, started.held
     elf = files.read_program()
     started.version = hashlib.sha256(elf).hexdigest()
-    started.state = _state(config, started.version)
+    _check_version(config, started.version)
+    second = files.read_second() or elf
+    started.state = _state(config, _versions(config, elf, second))
     if old is None or not _keep_state(started, old):
-        _make_state(started, elf, files)
+        _make_state(started, second, files)
     started.snapshot = held.enter_context(_boot(started, elf, "request"))
     if started.storage and config.storage_file:
         started.storage.set_waits(config.durability == FSYNC)
 
 
-def _state(config: Config, version: str) -> str:
+def _check_version(config: Config, version: str) -> None:
+    wanted = config.sha256
+    if wanted is not None and wanted.lower() != version:
+        reason = (
+            f"{config.filename}: expected {wanted}, found {version}: download it again "
+            "or correct the key"
+        )
+        raise ProgramError(config.name, "sha256", reason)
+
+
+def _versions(config: Config, elf: bytes, second: bytes) -> str | list[str]:
+    """The programs that the memory of storage depends on: that of storage; and where it
+    shares memory with requests, theirs too."""
+    versions = [hashlib.sha256(second).hexdigest()]
+    if second != elf and config.shared_memory:
+        versions.append(hashlib.sha256(elf).hexdigest())
+    return versions if len(versions) > 1 else versions[0]
+
+
+def _state(config: Config, versions: str | list[str]) -> str:
     """All that the memory of storage depends on, as a digest."""
     depends = (
-        version,
+        versions,
         config.storage,
         arguments(config, "storage"),
         environment(config, "storage"),
@@ -236,9 +258,20 @@ def _boot(started: Started, elf: bytes, kind: str) -> native.Snapshot:
         is_storage=kind == "storage",
         opener=started.opener,
         directory=config.current_working_directory,
+        arg=config.arg if isinstance(config.arg, str) else "",
+        arg_header=config.arg.header if isinstance(config.arg, FromHeader) else "",
+        ephemeral=config.ephemeral,
+        control_ephemeral=config.control_ephemeral,
+        hugepages=config.hugepages,
+        warmup=_warming(config.warmup) if config.warmup else None,
     )
     storage = started.storage if kind == "request" else None
     return native.boot(options, started.console, started.shared, storage)
+
+
+def _warming(warmup: Warmup) -> native.Warming:
+    headers = "".join(f"{each}\r\n" for each in warmup.headers)
+    return native.Warming(warmup.num_requests, warmup.method, warmup.url, headers)
 
 
 def pack(started: Started) -> Parcel:

@@ -1,23 +1,28 @@
 """Kinds of values: what a configuration key may hold, in words and as a check.
 
 A kind's (expected) completes the sentence "expected ..."; its read() takes a value
-of the tree and returns it as Python sees it, or raises ValueError with a message."""
+of the tree and returns it as Python sees it, or raises ValueError with a message; its
+schema() says the same to editors and other programs (JSON Schema 2020-12)."""
 
 import re
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from skerry.jsonc import Member, Value, show
 from skerry.problems import quote
 
+Schema = dict[str, Any]
+
 
 class Kind(Protocol):
-    """Anything with the two members that every kind has."""
+    """Anything with the three members that every kind has."""
 
     @property
     def expected(self) -> str: ...
 
     def read(self, value: Value) -> object: ...
+
+    def schema(self) -> Schema: ...
 
 
 def wrong(expected: str, value: Value, where: str = "") -> ValueError:
@@ -54,6 +59,10 @@ class Integer:
             raise wrong(f"{self.noun}{self.suffix}", value)
         return data
 
+    def schema(self) -> Schema:
+        limits = {"type": "integer", "minimum": self.low, "maximum": self.high}
+        return limits if self.step == 1 else limits | {"multipleOf": self.step}
+
 
 @dataclass(frozen=True, slots=True)
 class Number:
@@ -75,6 +84,9 @@ class Number:
             raise wrong(self.expected, value)
         return float(data)
 
+    def schema(self) -> Schema:
+        return {"type": "number", "minimum": self.low, "maximum": self.high}
+
 
 @dataclass(frozen=True, slots=True)
 class Flag:
@@ -86,6 +98,9 @@ class Flag:
         if not isinstance(value.data, bool):
             raise wrong(self.expected, value)
         return value.data
+
+    def schema(self) -> Schema:
+        return {"type": "boolean"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +118,9 @@ class Choice:
             raise wrong(self.expected, value)
         return value.data
 
+    def schema(self) -> Schema:
+        return {"enum": list(self.words)}
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -116,6 +134,9 @@ class Text:
         if "\0" in value.data:
             raise wrong(f"{self.expected} without NUL", value, where)
         return value.data
+
+    def schema(self) -> Schema:
+        return {"type": "string"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +152,9 @@ class Pattern:
             raise wrong(self.expected, value)
         return text
 
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
+
 
 @dataclass(frozen=True, slots=True)
 class Texts:
@@ -144,6 +168,9 @@ class Texts:
         text = Text(self.expected)
         items = enumerate(value.data, 1)
         return tuple(text.read(item, f" as item {n}") for n, item in items)
+
+    def schema(self) -> Schema:
+        return {"type": "array", "items": {"type": "string"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +200,17 @@ class Pairs:
                 raise ValueError(f"expected a variable's name, found {quote(name)}")
             pairs[name] = Text().read(member.value, f" for {quote(name)}")
         return tuple(f"{name}={text}" for name, text in pairs.items())
+
+    def schema(self) -> Schema:
+        pair = {"type": "string", "pattern": "^[^=]+="}
+        names = {"pattern": "^[^=]+$"}
+        return {
+            "anyOf": [
+                {"type": "array", "items": pair},
+                {
+                    "type": "object",
+                    "propertyNames": names,
+                    "additionalProperties": {"type": "string"},
+                },
+            ]
+        }

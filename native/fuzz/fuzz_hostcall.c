@@ -128,6 +128,8 @@ static int host_call(void)
                                      KVM_API_SHARED_MEMORY_AREA,
                                      KVM_API_STORAGE_ALLOW,
                                      KVM_API_STORAGE_CALLV,
+                                     KVM_API_STORAGE_TASK,
+                                     KVM_API_STOP_STORAGE_TASK,
                                      KVM_API_MEMINFO,
                                      KVM_API_LOG,
                                      KVM_API_RETURNED,
@@ -340,6 +342,8 @@ static void end(void)
     memset(m->mem.shm, 0, PAGE_SIZE);
     free(m->result.data);
     m->result = (struct storage_result){0};
+    tasks_close(m->tasks);
+    m->tasks = NULL;
     while (skerry_console_take(m->console, line, sizeof(line), &kind) >= 0)
         ;
 }

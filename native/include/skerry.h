@@ -71,7 +71,15 @@ struct skerry_boot_options {
     struct skerry_shm *shm;         /* or NULL */
     struct skerry_storage *storage; /* its storage VM, which is ready; or NULL */
     int opener; /* socket of who opens files for it, stays the caller's; -1: nobody */
-    const char *directory; /* where relative paths begin, absolute */
+    const char *directory;      /* where relative paths begin, absolute */
+    const char *arg;            /* of all requests, at most 4095 bytes; may be NULL */
+    const char *arg_header;     /* the header that has it, at most 255; or NULL */
+    uint32_t keeps_state;       /* clones are not put back after a request */
+    uint32_t control_ephemeral; /* the program may choose that */
+    uint32_t hugepages;         /* of its memory, if the kernel has some */
+    uint32_t warmup_requests;   /* made before it is frozen, each with ... */
+    const char *warmup_method, *warmup_url;
+    const char *warmup_headers; /* lines "Name: value\r\n" */
 };
 
 /* Runs the program until it waits for requests, and freezes it. What it printed is
@@ -164,9 +172,23 @@ int skerry_storage_must_wait(const struct skerry_storage *storage, uint64_t seen
  * (commits): the number of the last one, which goes on with a file. */
 struct skerry_storage_counts {
     uint64_t calls, failed, repaired, commits;
+    uint64_t tasks_run, tasks_failed; /* of the first, or given up before they ran */
+    uint32_t tasks_pending;           /* now */
 };
 void skerry_storage_counts(const struct skerry_storage *storage,
                            struct skerry_storage_counts *to);
+
+/* When a task of storage may be due, CLOCK_MONOTONIC ns; INT64_MAX: there is none. It
+ * becomes earlier with SKERRY_TASKS, or when another process has ordered one. */
+uint64_t skerry_storage_next_task(const struct skerry_storage *storage);
+
+/* Runs the task that has been due for longest; may take 16 s. Any thread. Returns 1; 0:
+ * none is due, or another process runs it; or -errno: it cannot be run now. */
+int skerry_storage_run_task(struct skerry_storage *storage);
+
+/* This process runs no further task; one that it runs ends soon, and is left to other
+ * processes. */
+void skerry_storage_stop_tasks(struct skerry_storage *storage);
 
 /* How a clone serves; times in ns. */
 struct skerry_limits {
@@ -207,6 +229,7 @@ enum {
     SKERRY_LINES = 128,  /* the console has lines */
     SKERRY_BUSY = 256,   /* no answer yet: skerry_resume goes on */
     SKERRY_UNSYNCED = 512, /* give the answer after skerry_storage_sync */
+    SKERRY_TASKS = 65536,  /* a task of storage is due earlier than before */
 };
 enum { SKERRY_OUT_SIZE = 65536, SKERRY_BATCH = 16 };
 

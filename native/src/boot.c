@@ -3,17 +3,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "image.h"
 #include "memory.h"
 #include "paging.h"
+#include "paused.h"
 #include "request.h"
 #include "run.h"
 #include "snapshot.h"
 #include "stack.h"
 #include "storage.h"
 #include "stubs.h"
+#include "warmup.h"
 
 #define START_UP "start-up"
 
@@ -39,6 +42,11 @@ static int describe(struct boot *b, const struct skerry_boot_options *o,
     if (strlen(o->directory) >= DIRECTORY_MAX)
         return skerry_refuse(err, ENAMETOOLONG, "current_working_directory",
                              "expected at most %d bytes", DIRECTORY_MAX - 1);
+    b->facts.ephemeral = b->machine.ephemeral = !o->keeps_state;
+    b->facts.control_ephemeral = !!o->control_ephemeral;
+    snprintf(b->facts.arg, sizeof(b->facts.arg), "%s", o->arg ? o->arg : "");
+    snprintf(b->facts.arg_header, sizeof(b->facts.arg_header), "%s",
+             o->arg_header ? o->arg_header : "");
     if (layout_make(&b->machine.mem.layout, o->max_memory, shm) < 0)
         return skerry_refuse(err, EINVAL, "max_memory", "expected 8 MB to 4 GB");
     return image_parse(&b->image, o->elf, o->elf_len, b->machine.mem.layout.program,
@@ -53,7 +61,10 @@ static int make_memory(struct boot *b, const struct skerry_boot_options *o,
     if (b->fd < 0)
         return b->fd;
     mem->shm = o->shm ? o->shm->at : NULL;
-    return memory_map(b->fd, mem->layout.slot_size, MAP_LIVE, &mem->base, err);
+    int ret = memory_map(b->fd, mem->layout.slot_size, MAP_LIVE, &mem->base, err);
+    if (ret == 0 && o->hugepages)
+        madvise(mem->base, mem->layout.slot_size, MADV_HUGEPAGE);
+    return ret;
 }
 
 static int fill_memory(struct boot *b, const struct skerry_boot_options *o,
@@ -110,6 +121,20 @@ static int explain(struct machine *m, const struct skerry_boot_options *o,
     return skerry_refuse(err, EPROTO, START_UP, "%s", m->reason);
 }
 
+/* The program waits: what its clones begin with is noted, also what it has done by then
+ * to requests that nobody has made. */
+static int wait(struct boot *b, const struct skerry_boot_options *o,
+                struct skerry_error *err)
+{
+    struct machine *m = &b->machine;
+    int ret = machine_freeze_registers(m, err);
+    if (ret == 0 && paused_waits(m))
+        paused_freeze(m);
+    if (ret == 0 && o->warmup_requests && !o->is_storage)
+        ret = warmup_run(m, o, &b->call, err);
+    return ret;
+}
+
 static int start_up(struct boot *b, const struct skerry_boot_options *o,
                     struct skerry_error *err)
 {
@@ -121,9 +146,7 @@ static int start_up(struct boot *b, const struct skerry_boot_options *o,
         if (storage_answer(o->storage, &b->call, m, 0) == STOP_FAILED)
             return explain(m, o, err);
     console_flush(m->console);
-    if (stop == STOP_WAITING)
-        return 0;
-    return explain(m, o, err);
+    return stop == STOP_WAITING ? wait(b, o, err) : explain(m, o, err);
 }
 
 static void wire(struct boot *b, const struct skerry_boot_options *o,

@@ -29,14 +29,6 @@ long call_register(struct host_call *c)
     return 0;
 }
 
-long call_wait(struct host_call *c)
-{
-    if (!c->m->booting)
-        return machine_fail(c->m, "wait_for_requests in a request");
-    c->stop = STOP_WAITING;
-    return 0;
-}
-
 long call_allow(struct host_call *c)
 {
     struct machine *m = c->m;

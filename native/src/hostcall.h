@@ -24,9 +24,14 @@ int hostcall_gathered(struct machine *m);
 /* Handlers: they return rax. */
 typedef long hostcall_handler(struct host_call *c);
 hostcall_handler call_register, call_wait, call_allow, call_is_storage, call_shm;
+hostcall_handler call_wait_paused, call_make_ephemeral;
 hostcall_handler call_log, call_meminfo, call_zero;
 hostcall_handler call_response, call_append, call_set, call_find, call_method;
 hostcall_handler call_storage, call_storage_return, call_storage_noreturn,
-    call_returned;
+    call_returned, call_task;
+
+/* What the machine has just asked for with call_task. 0; -E2BIG: its bytes are too
+ * many; or -EPROTO: it has failed. */
+long call_take_order(struct machine *m, struct task_order *order);
 
 #endif

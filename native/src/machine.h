@@ -11,6 +11,7 @@
 #include "files.h"
 #include "guestmem.h"
 #include "process.h"
+#include "tasks.h"
 #include "vcpu.h"
 #include "watchdog.h"
 
@@ -18,6 +19,7 @@
 #define ALLOW_MAX 256
 #define REASON_SIZE 256
 #define SYSCALL_NUMBERS 512
+#define ARG_SIZE 4096
 
 enum callback { ON_GET = 1, ON_POST = 2, ON_REQUEST = 3, ON_ERROR = 5 };
 
@@ -30,6 +32,12 @@ struct program_facts {
     uint64_t allow[ALLOW_MAX];    /* storage functions that may be called */
     uint32_t allow_count;
     uint64_t fs_base, gs_base; /* at the wait */
+    struct kvm_regs paused;    /* likewise, of a program that goes on behind it */
+    uint64_t paused_request;   /* the struct kvm_request that it waits with, 0 = none */
+    int ephemeral;             /* a clone is put back after each request ... */
+    int control_ephemeral;     /* ... unless the program says otherwise */
+    char arg[ARG_SIZE];        /* of every request, or ... */
+    char arg_header[256];      /* ... the name of the header that has it, "" = none */
 };
 
 /* Counted over all machines of a program. */
@@ -77,7 +85,14 @@ struct machine {
     struct skerry_console *console;
     struct exchange exchange;
     struct storage_result result;
-    int booting;       /* start-up calls are allowed */
+    struct tasks *tasks; /* of storage; while it boots its own, or NULL */
+    int booting;         /* start-up calls are allowed */
+    int warming;         /* serves requests that nobody has made, before it is frozen */
+    int ephemeral;       /* it will be put back after this request */
+    int is_kept;         /* it was not put back after the last one, which ... */
+    int last_paused;     /* ... the program took that goes on behind its wait */
+    int has_next;        /* (next) waits for the program to wait */
+    struct kvm_request next;
     uint64_t deadline; /* of what runs now */
     uint64_t pause;    /* when it is to be left for a while, 0 = never */
     uint64_t asleep;   /* the program sleeps until then (clock_now), 0 = it is awake */

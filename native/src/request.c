@@ -9,7 +9,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
+
+#include "paused.h"
+#include "stubs.h"
 
 #define HEAD_MAX (1UL << 20) /* bytes of strings and headers */
 
@@ -87,14 +91,43 @@ static void random_bits(uint64_t out[2])
     }
 }
 
+/* The value of the header that has the arg, in (lines) as they came; "" without one. */
+static const char *find_arg(const char *lines, const char *name, size_t *len)
+{
+    size_t name_len = strlen(name);
+    for (const char *at = lines, *end; (end = strstr(at, "\r\n")); at = end + 2) {
+        if (strncasecmp(at, name, name_len) != 0 || at[name_len] != ':')
+            continue;
+        at += name_len + 1;
+        at += strspn(at, " \t");
+        *len = (size_t)(end - at);
+        return at;
+    }
+    *len = 0;
+    return "";
+}
+
+static uint64_t put_arg(const struct machine *m, struct writer *w,
+                        const struct request *r, uint16_t *arg_len)
+{
+    const char *arg = m->facts->arg;
+    size_t len = strlen(arg);
+    if (m->facts->arg_header[0])
+        arg = find_arg(r->headers, m->facts->arg_header, &len);
+    if (len > UINT16_MAX)
+        len = UINT16_MAX; /* heads are smaller than that: see fits() */
+    *arg_len = (uint16_t)len;
+    return put(w, arg, len);
+}
+
 /* Guest addresses of what has been written. */
 struct placed {
     uint64_t url, arg, type, method, headers, body;
-    uint16_t count;
+    uint16_t count, arg_len;
 };
 
-static uint64_t put_request(struct writer *w, const struct placed *p,
-                            const struct request *r)
+static struct kvm_request make_request(const struct machine *m, const struct placed *p,
+                                       const struct request *r)
 {
     struct kvm_request request = {.method = (char *)p->method,
                                   .url = (char *)p->url,
@@ -102,15 +135,22 @@ static uint64_t put_request(struct writer *w, const struct placed *p,
                                   .content_type = (char *)p->type,
                                   .method_len = (uint16_t)r->method_len,
                                   .url_len = (uint16_t)r->url_len,
+                                  .arg_len = p->arg_len,
                                   .content_type_len = (uint16_t)r->content_type_len,
                                   .content = (const uint8_t *)p->body,
                                   .content_len = r->body_len,
                                   .headers = (struct kvm_request_header *)p->headers,
-                                  .num_headers = p->count};
+                                  .num_headers = p->count,
+                                  .info_flags = m->warming ? KVM_REQUEST_WARMUP : 0};
     random_bits(request.prng);
+    return request;
+}
+
+static uint64_t put_request(struct writer *w, const struct kvm_request *request)
+{
     align(w);
-    w->at -= (sizeof(request) + 15) & ~15UL;
-    memcpy(w->base + w->at, &request, sizeof(request));
+    w->at -= (sizeof(*request) + 15) & ~15UL;
+    memcpy(w->base + w->at, request, sizeof(*request));
     return w->at;
 }
 
@@ -133,7 +173,7 @@ static void place_head(struct machine *m, struct writer *w, struct placed *p,
                        const struct request *r)
 {
     p->url = put(w, r->url, r->url_len);
-    p->arg = put(w, "", 0);
+    p->arg = put_arg(m, w, r, &p->arg_len);
     p->type = put(w, r->content_type, r->content_type_len);
     p->method = put(w, r->method, r->method_len);
     uint64_t lines = put_lines(w, r, &p->count);
@@ -145,17 +185,43 @@ static void place_head(struct machine *m, struct writer *w, struct placed *p,
     page->num_headers = p->count;
 }
 
+/* What the host has written above (w->at), and the exchange page. */
+static void note(struct machine *m, const struct writer *w)
+{
+    uint64_t end = m->mem.layout.call_stack.end;
+    guest_note(&m->mem, w->at, end - w->at);
+    guest_note(&m->mem, KVM_API_EXCHANGE_ADDRESS, 1);
+}
+
 static void call(struct machine *m, struct writer *w, struct guest_call *c,
                  int privileged)
 {
-    uint64_t end = m->mem.layout.call_stack.end;
     align(w);
     c->rsp = w->at;
     c->fs_base = m->facts->fs_base;
     c->gs_base = m->facts->gs_base;
-    guest_note(&m->mem, w->at, end - w->at);
-    guest_note(&m->mem, KVM_API_EXCHANGE_ADDRESS, 1);
+    note(m, w);
     vcpu_call(&m->vm, c, privileged);
+}
+
+/* No callback takes the request: the program goes on behind its wait. */
+static int go_on(struct machine *m, struct writer *w, const struct kvm_request *request)
+{
+    struct guest_call c = {.function = RESUME_ADDR};
+    if (paused_goes_on(m)) {
+        note(m, w);
+        paused_go_on(m, request);
+        return 0;
+    }
+    if (m->is_kept)
+        return machine_fail(m, "a callback has answered on a machine that is not put "
+                               "back: the program cannot go on behind its wait");
+    align(w);
+    w->at -= sizeof(struct resume_frame);
+    if (paused_resume(m, request, (struct resume_frame *)(w->base + w->at)) < 0)
+        return -EPROTO;
+    call(m, w, &c, 0);
+    return 0;
 }
 
 static int fits(struct machine *m, const struct request *r)
@@ -175,16 +241,21 @@ int request_enter(struct machine *m, const struct request *r)
     if (fits(m, r) < 0 || place_body(m, &p, r) < 0)
         return -EPROTO;
     place_head(m, &w, &p, r);
+    int others = on[ON_GET] || paused_waits(m);
+    struct kvm_request request = make_request(m, &p, r);
     if (on[ON_REQUEST])
         c = (struct guest_call){.function = on[ON_REQUEST],
-                                .arg = {put_request(&w, &p, r)}};
-    else if (on[ON_POST] && (r->body_len || !on[ON_GET]))
+                                .arg = {put_request(&w, &request)}};
+    else if (on[ON_POST] && (r->body_len || !others))
         c = (struct guest_call){.function = on[ON_POST],
                                 .arg = {p.url, p.arg, p.type, p.body, r->body_len}};
     else if (on[ON_GET])
         c = (struct guest_call){.function = on[ON_GET], .arg = {p.url, p.arg}};
+    else if (paused_waits(m))
+        return go_on(m, &w, &request);
     else
         return machine_fail(m, "the program has no callback for requests");
+    m->last_paused = 0;
     call(m, &w, &c, 0);
     return 0;
 }
@@ -203,7 +274,8 @@ int request_enter_error(struct machine *m, const struct request *r)
     if (!m->facts->callback[ON_ERROR])
         return 0;
     size_t url_len = r->url_len <= UINT16_MAX ? r->url_len : 0; /* it may be why */
-    uint64_t url = put(&w, r->url, url_len), arg = put(&w, "", 0);
+    uint16_t arg_len;
+    uint64_t url = put(&w, r->url, url_len), arg = put_arg(m, &w, r, &arg_len);
     uint64_t reason = put(&w, m->reason, strlen(m->reason));
     struct guest_call c = {.function = m->facts->callback[ON_ERROR],
                            .arg = {url, arg, reason}};

@@ -60,16 +60,6 @@ static int on_exception(struct machine *m, unsigned vector)
     return STOP_FAILED;
 }
 
-/* An `in` is not over before KVM has been entered once more, and then it puts registers
- * back (KVM API, 5, KVM_EXIT_IO): on_error could not be called before. */
-static void complete_input(struct machine *m)
-{
-    m->vm.run->immediate_exit = 1;
-    m->exits++;
-    ioctl(m->vm.vcpu_fd, KVM_RUN, 0);
-    m->vm.run->immediate_exit = 0;
-}
-
 static int on_io(struct machine *m)
 {
     const struct kvm_run *run = m->vm.run;
@@ -83,8 +73,10 @@ static int on_io(struct machine *m)
             return on_exception(m, port - PORT_EXCEPTION);
     }
     machine_fail(m, "used port 0x%x", port);
-    if (run->io.direction == KVM_EXIT_IO_IN)
-        complete_input(m);
+    if (run->io.direction == KVM_EXIT_IO_IN) {
+        m->exits++;
+        vm_complete_io(&m->vm); /* on_error could not be called before */
+    }
     return STOP_FAILED;
 }
 

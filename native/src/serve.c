@@ -124,6 +124,8 @@ static void finish(struct skerry_vm *vm, enum stop stop, struct skerry_reply *re
         reply->flags |= SKERRY_FAILED;
     if (vm->call.seen && skerry_storage_must_wait(vm->storage, vm->call.seen))
         reply->flags |= SKERRY_UNSYNCED;
+    if (vm->call.entered)
+        reply->flags |= SKERRY_TASKS;
     answer(vm, stop, reply);
     console_flush(m->console);
     if (console_pending(m->console))
@@ -153,6 +155,7 @@ void serve_request(struct skerry_vm *vm, const struct request *request, uint64_t
     m->deadline = now + vm->limits.request_ns;
     vm->failed = 0;
     vm->call.seen = 0;
+    vm->call.entered = 0;
     if (request_enter(m, request) < 0 && !enter_error(vm))
         finish(vm, STOP_FAILED, reply);
     else
@@ -166,6 +169,8 @@ void serve_on(struct skerry_vm *vm, struct skerry_reply *reply)
 
 int skerry_reset(struct skerry_vm *vm)
 {
+    if (!vm->machine.ephemeral && !vm->limits.hold)
+        return machine_keep(&vm->machine);
     return machine_reset(&vm->machine, vm->snapshot);
 }
 

@@ -36,11 +36,12 @@ void skerry_snapshot_close(struct skerry_snapshot *s)
         close(s->fd);
     files_release(&s->files);
     skerry_shm_close(s->shm);
+    tasks_close(s->tasks);
     free(s);
 }
 
 /* The trampoline restores this image before every call. */
-static int freeze_registers(struct machine *m, struct skerry_error *err)
+int machine_freeze_registers(struct machine *m, struct skerry_error *err)
 {
     struct kvm_xsave xsave;
     if (ioctl(m->vm.vcpu_fd, KVM_GET_XSAVE, &xsave) < 0)
@@ -77,7 +78,7 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
                     struct skerry_snapshot **out, struct skerry_error *err)
 {
     struct skerry_snapshot *s = calloc(1, sizeof(*s));
-    int ret = s ? freeze_registers(m, err) : skerry_fail(err, "freeze");
+    int ret = s ? 0 : skerry_fail(err, "freeze");
     struct files files;
     files_init(&files, -1, OPENER_START, NULL);
     if (ret == 0)
@@ -90,7 +91,10 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
                                       .files = files,
                                       .facts = *m->facts,
                                       .counters = *m->counters,
+                                      .tasks = m->tasks,
                                       .shm = shm_share(shm)};
+    if (s)
+        m->tasks = NULL;
     machine_close(m);
     if (ret == 0)
         ret = map_frozen(s, err);
@@ -126,6 +130,7 @@ int machine_open(struct machine *m, struct skerry_snapshot *s, int live,
     m->vm.fd = m->vm.vcpu_fd = -1;
     m->console = console_share(console);
     m->facts = &s->facts;
+    m->ephemeral = s->facts.ephemeral;
     m->counters = &s->counters;
     m->process = process;
     files_init(&m->files, -1, live ? OPENER_STORAGE : OPENER_REQUEST, &s->files);
@@ -147,6 +152,8 @@ void machine_close(struct machine *m)
     fields_release(&m->exchange.sent);
     fields_release(&m->exchange.answered);
     free(m->result.data);
+    if (m->booting)
+        tasks_close(m->tasks);
     skerry_console_close(m->console);
     memset(m, 0, sizeof(*m));
     m->vm.fd = m->vm.vcpu_fd = -1;
@@ -192,6 +199,19 @@ static void reset_exchange(struct exchange *x)
     x->body_len = x->content_type_len = 0;
 }
 
+int machine_keep(struct machine *m)
+{
+    struct kvm_api_exchange *page = machine_exchange(m);
+    dirty_collect(&m->dirty);
+    if (m->dirty.failed)
+        return -ENOMEM;
+    m->dirty.kept = m->dirty.count;
+    m->is_kept = 1;
+    page->data_len = page->request_changed = 0;
+    reset_exchange(&m->exchange);
+    return 0;
+}
+
 int machine_reset(struct machine *m, const struct skerry_snapshot *s)
 {
     dirty_collect(&m->dirty);
@@ -203,6 +223,8 @@ int machine_reset(struct machine *m, const struct skerry_snapshot *s)
     m->touched = 0;
     if (m->files.count)
         files_drop(&m->files);
+    m->is_kept = m->has_next = 0;
+    m->ephemeral = m->facts->ephemeral;
     m->reason[0] = 0;
     reset_exchange(&m->exchange);
     if (m->dirty.count <= KEEP_PAGES) {

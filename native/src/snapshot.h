@@ -15,10 +15,15 @@ struct skerry_snapshot {
     struct program_facts facts;
     struct program_counters counters;
     struct skerry_shm *shm;
+    struct tasks *tasks; /* that storage's main has ordered, or NULL */
 };
 
-/* Freezes (m), which waits for requests and owns memfd (fd): takes over (fd), and ends
- * (m), whatever comes back. 0 or -errno. */
+/* (m) waits for requests: notes the registers that every call of a function begins
+ * with. 0 or -errno. */
+int machine_freeze_registers(struct machine *m, struct skerry_error *err);
+
+/* Freezes (m), which waits for requests, whose registers have been noted, and which
+ * owns memfd (fd): takes over (fd), and ends (m), whatever comes back. 0 or -errno. */
 int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
                     struct skerry_snapshot **out, struct skerry_error *err);
 struct skerry_snapshot *snapshot_share(struct skerry_snapshot *s);
@@ -30,6 +35,10 @@ int machine_open(struct machine *m, struct skerry_snapshot *s, int live,
                  struct process *process, struct skerry_console *console,
                  struct skerry_error *err);
 void machine_close(struct machine *m);
+
+/* Makes a machine ready for its next request as the last one has left it. 0 or -errno.
+ */
+int machine_keep(struct machine *m);
 
 /* Puts a clone back to the frozen state. Returns the pages copied, or -errno. */
 int machine_reset(struct machine *m, const struct skerry_snapshot *s);

@@ -34,13 +34,22 @@ static void take_args(const struct machine *caller, struct storage_args *a)
     a->dst_len = r->r8;
 }
 
+/* 0, or -EPROTO when requests may not call (function). */
+static int check_function(struct skerry_storage *s, struct machine *caller,
+                          uint64_t function)
+{
+    if (allowed(&s->snapshot->facts, function))
+        return 0;
+    return machine_fail(caller, "storage call: 0x%lx is not on the allow list",
+                        (unsigned long)function);
+}
+
 /* Checks what the caller passed. 0, or -EPROTO when it fails the request. */
 static int check_args(struct skerry_storage *s, struct machine *caller,
                       struct storage_args *a)
 {
-    if (!allowed(&s->snapshot->facts, a->function))
-        return machine_fail(caller, "storage call: 0x%lx is not on the allow list",
-                            (unsigned long)a->function);
+    if (check_function(s, caller, a->function) < 0)
+        return -EPROTO;
     if (guest_read(&caller->mem, a->buffers, a->in, a->count * sizeof(*a->in)) < 0)
         return machine_fail(caller, "storage call: unreadable buffers");
     for (uint64_t i = 0; i < a->count; i++)
@@ -70,7 +79,7 @@ static int copy_in(struct machine *m, const struct machine *caller,
     return guest_write(&m->mem, inbox.begin, a->in, a->count * sizeof(*a->in));
 }
 
-static void prepare(struct machine *m, const struct storage_args *a)
+void storage_prepare(struct machine *m, const struct storage_args *a)
 {
     struct kvm_api_exchange *page = machine_exchange(m);
     struct guest_call call = {.function = a->function,
@@ -111,7 +120,7 @@ static uint64_t copy_out(struct machine *caller, const struct storage_args *a,
 }
 
 /* A machine whose vCPU was stopped in the middle is made anew, on the same memory. */
-static int mend(struct skerry_storage *s)
+int storage_mend(struct skerry_storage *s)
 {
     struct skerry_error err;
     if (!s->broken)
@@ -123,6 +132,7 @@ static int mend(struct skerry_storage *s)
         console_note(s->console, "storage VM: %s: %s", err.step, err.text);
     else
         s->broken = 0;
+    s->machine.tasks = s->store.tasks;
     return ret;
 }
 
@@ -130,7 +140,7 @@ static int mend(struct skerry_storage *s)
 static int enter(struct skerry_storage *s, struct storage_args *a,
                  struct machine *caller)
 {
-    int ret = mend(s);
+    int ret = storage_mend(s);
     if (ret < 0)
         return ret;
     struct machine *m = &s->machine;
@@ -140,19 +150,19 @@ static int enter(struct skerry_storage *s, struct storage_args *a,
     }
     uint64_t end = clock_now() + s->call_ns;
     m->deadline = end < caller->deadline ? end : caller->deadline;
-    prepare(m, a);
+    storage_prepare(m, a);
     store_begin(&s->store);
     return 0;
 }
 
-/* The pages that the call may have written to; NULL when nobody knows. */
-static const struct dirty *written(struct machine *m)
+const struct dirty *storage_written(struct skerry_storage *s)
 {
+    struct machine *m = &s->machine;
     dirty_collect(&m->dirty);
     return m->dirty.failed ? NULL : &m->dirty;
 }
 
-static void keep_short(struct skerry_storage *s)
+void storage_keep_short(struct skerry_storage *s)
 {
     struct machine *m = &s->machine;
     uint32_t listed = m->dirty.count;
@@ -167,10 +177,15 @@ static void keep_short(struct skerry_storage *s)
         s->broken = 1;
 }
 
-/* What the call has opened is closed in any case. */
-static void roll_back(struct skerry_storage *s)
+int storage_close_files(struct skerry_storage *s)
 {
-    store_roll_back(&s->store, written(&s->machine));
+    struct machine *m = &s->machine;
+    return files_end_call(&m->files, &m->process->files, 1, m->deadline);
+}
+
+void storage_roll_back(struct skerry_storage *s)
+{
+    store_roll_back(&s->store, storage_written(s));
     files_drop(&s->machine.files);
 }
 
@@ -184,17 +199,17 @@ static uint64_t commit(struct skerry_storage *s, const struct storage_args *a,
     if (!result) {
         console_note(m->console, "storage function 0x%lx returned no result",
                      (unsigned long)a->function);
-        roll_back(s);
+        storage_roll_back(s);
         return MINUS_ONE;
     }
-    int ret = files_end_call(&m->files, &m->process->files, 1, m->deadline);
+    int ret = storage_close_files(s);
     if (ret < 0) {
         console_note(m->console, "state file: %s; storage function 0x%lx undone",
                      strerror(-ret), (unsigned long)a->function);
-        roll_back(s);
+        storage_roll_back(s);
         return MINUS_ONE;
     }
-    ret = store_commit(&s->store, written(m));
+    ret = store_commit(&s->store, storage_written(s));
     if (ret < 0) {
         console_note(m->console, "storage file: %s; storage function 0x%lx undone",
                      strerror(-ret), (unsigned long)a->function);
@@ -215,9 +230,9 @@ static uint64_t finish(struct skerry_storage *s, const struct storage_args *a,
         console_note(m->console, "storage function 0x%lx failed: %s",
                      (unsigned long)a->function,
                      m->reason[0] ? m->reason : "state changed");
-        roll_back(s);
+        storage_roll_back(s);
     }
-    keep_short(s);
+    storage_keep_short(s);
     return result;
 }
 
@@ -231,7 +246,9 @@ static int end(struct storage_call *call, struct machine *caller, uint64_t resul
 static int leave(struct skerry_storage *s, struct storage_call *call,
                  struct machine *caller, uint64_t result)
 {
-    call->seen = store_sequence(&s->store);
+    if (!call->order.number)
+        call->seen = store_sequence(&s->store);
+    call->entered |= s->store.tasks->next_due < call->due;
     store_give(&s->store);
     return end(call, caller, result);
 }
@@ -260,10 +277,34 @@ static int begin(struct skerry_storage *s, struct storage_call *call,
             console_note(s->console, "storage file: %s", strerror(-ret));
         return end(call, caller, MINUS_ONE);
     }
+    call->due = s->store.tasks->next_due;
+    if (call->order.number)
+        return leave(s, call, caller, (uint64_t)storage_order(s, caller, &call->order));
     if (enter(s, &call->args, caller) < 0)
         return leave(s, call, caller, MINUS_ONE);
     call->step = STEP_RUNNING;
     return carry_on(s, call, caller, pause);
+}
+
+/* What the caller passed: 0; -EPROTO: that fails the request; or its result. */
+static long take_call(struct skerry_storage *s, struct storage_call *call,
+                      struct machine *caller)
+{
+    call->order.number = 0;
+    take_args(caller, &call->args);
+    if (call->args.count > KVM_API_MAX_BUFFERS)
+        return -1;
+    return check_args(s, caller, &call->args);
+}
+
+static long take_order(struct skerry_storage *s, struct storage_call *call,
+                       struct machine *caller)
+{
+    struct task_order *o = &call->order;
+    long ret = call_take_order(caller, o);
+    if (ret == 0 && o->number == KVM_API_STORAGE_TASK)
+        ret = check_function(s, caller, o->function);
+    return ret;
 }
 
 int storage_answer(struct skerry_storage *s, struct storage_call *call,
@@ -277,11 +318,10 @@ int storage_answer(struct skerry_storage *s, struct storage_call *call,
     if (call->step == STEP_RUNNING)
         return carry_on(s, call, caller, pause);
     if (call->step == STEP_NONE) {
-        take_args(caller, &call->args);
-        if (call->args.count > KVM_API_MAX_BUFFERS)
-            return end(call, caller, MINUS_ONE);
-        if (check_args(s, caller, &call->args) < 0)
-            return STOP_FAILED;
+        long ret = storage_is_order(caller) ? take_order(s, call, caller)
+                                            : take_call(s, call, caller);
+        if (ret < 0)
+            return ret == -EPROTO ? STOP_FAILED : end(call, caller, (uint64_t)ret);
         call->step = STEP_WAITING;
     }
     return begin(s, call, caller, pause);
@@ -293,7 +333,7 @@ void storage_abandon(struct skerry_storage *s, struct storage_call *call)
         lock_forget(&s->store.control->lock, &call->ticket);
     if (call->step == STEP_RUNNING) {
         s->broken = 1;
-        roll_back(s);
+        storage_roll_back(s);
         store_give(&s->store);
     }
     call->step = STEP_NONE;

@@ -17,6 +17,7 @@ struct skerry_storage {
     uint64_t in_vain;       /* pages compared that had not changed */
     struct store store;
     uint64_t call_ns;
+    int leaving; /* runs no tasks any more */
 };
 
 /* One call, from the registers of the caller. */
@@ -32,7 +33,10 @@ struct storage_call {
     enum storage_step step;
     struct lock_ticket ticket;
     struct storage_args args;
-    uint64_t seen; /* number of the last commit that the caller may know of */
+    struct task_order order; /* number 0: it is a call */
+    uint64_t seen;           /* number of the last commit that the caller may know of */
+    uint64_t due;            /* what tasks said before the call */
+    int entered;             /* there is a task that is due earlier */
 };
 
 /* Answers the storage call that (caller) has made. GO_ON: its registers have the
@@ -44,6 +48,30 @@ int storage_answer(struct skerry_storage *s, struct storage_call *call,
 
 /* The caller ends while its call waits or runs: what it has done is taken back. */
 void storage_abandon(struct skerry_storage *s, struct storage_call *call);
+
+/* Tells if (caller) asks for something to be run later, or not to be. */
+int storage_is_order(const struct machine *caller);
+
+/* With the lock held, outside of calls: does what (caller) asks for. As tasks_add and
+ * tasks_stop, or -EFAULT. */
+int64_t storage_order(struct skerry_storage *s, const struct machine *caller,
+                      const struct task_order *o);
+
+/* For who holds the lock: makes the machine if it has to be, which is 0 or -errno; its
+ * registers for a call with the arguments in its inbox; the pages that the call may
+ * have written to, NULL when nobody knows; after it has ended: keeps that list short.
+ */
+int storage_mend(struct skerry_storage *s);
+void storage_prepare(struct machine *m, const struct storage_args *a);
+const struct dirty *storage_written(struct skerry_storage *s);
+void storage_keep_short(struct skerry_storage *s);
+
+/* It has ended well: closes what it has opened, which may replace the state file. 0 or
+ * -errno: then it is to be rolled back. */
+int storage_close_files(struct skerry_storage *s);
+
+/* It is taken back, and what it has opened is closed. */
+void storage_roll_back(struct skerry_storage *s);
 
 struct skerry_storage *storage_share(struct skerry_storage *s);
 

@@ -76,6 +76,14 @@ static void describe(const struct skerry_storage_file *file, int fd,
     snprintf(to->id.text, sizeof(to->id.text), "%s", file->text);
 }
 
+/* What main has ordered begins to count, before another process can join. */
+static void take_tasks(struct skerry_storage *s, struct skerry_snapshot *snapshot)
+{
+    tasks_take_over(s->store.tasks, snapshot->tasks);
+    tasks_close(snapshot->tasks);
+    snapshot->tasks = NULL;
+}
+
 int skerry_storage_open(struct skerry_snapshot *snapshot, uint64_t call_ns,
                         const struct skerry_storage_file *file, const int control[2],
                         struct skerry_console *console, struct skerry_storage **out,
@@ -95,6 +103,8 @@ int skerry_storage_open(struct skerry_snapshot *snapshot, uint64_t call_ns,
     ret =
         store_create(&s->store, (struct store_fds){fds[0], fds[1], fds[2]},
                      &snapshot->layout, &snapshot->process, file ? &where : NULL, err);
+    if (ret == 0)
+        take_tasks(s, snapshot);
     return complete(s, ret, out);
 }
 
@@ -172,5 +182,8 @@ void skerry_storage_counts(const struct skerry_storage *s,
         .calls = __atomic_load_n(&c->counts.calls, __ATOMIC_RELAXED),
         .failed = __atomic_load_n(&c->counts.failed, __ATOMIC_RELAXED),
         .repaired = __atomic_load_n(&c->counts.repaired, __ATOMIC_RELAXED),
-        .commits = __atomic_load_n(&c->reached, __ATOMIC_RELAXED)};
+        .commits = __atomic_load_n(&c->reached, __ATOMIC_RELAXED),
+        .tasks_run = __atomic_load_n(&s->store.tasks->run, __ATOMIC_RELAXED),
+        .tasks_failed = __atomic_load_n(&s->store.tasks->failed, __ATOMIC_RELAXED),
+        .tasks_pending = tasks_pending(s->store.tasks)};
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "images.h"
+#include "watchdog.h"
 
 static enum phase phase_of(uint32_t state)
 {
@@ -44,6 +45,8 @@ static void complete(struct store *s, uint32_t count)
     struct control *c = s->control;
     images_copy(s->committed, s->live, s->changed, count);
     c->committed = c->process;
+    if (tasks_are_noted(s->tasks))
+        tasks_commit(s->tasks, clock_now());
     set_state(c, PHASE_IDLE, !which(c));
 }
 
@@ -53,6 +56,8 @@ static void take_back(struct store *s, uint32_t count)
     images_copy(s->live, s->committed, s->changed, count);
     c->process = c->committed;
     c->counts.failed++;
+    if (tasks_are_noted(s->tasks))
+        tasks_undo(s->tasks);
     set_phase(c, PHASE_IDLE);
 }
 
@@ -159,15 +164,24 @@ static int write_ahead(struct store *s, uint32_t count)
     return ret < 0 ? ret : journal_append(s->file, now, &s->record, next);
 }
 
+/* Where nothing has changed but the table of tasks, which no file has. */
+static int stay(struct store *s)
+{
+    struct control *c = s->control;
+    c->places[!which(c)] = c->places[which(c)];
+    return 0;
+}
+
 int store_commit(struct store *s, const struct dirty *dirty)
 {
     struct control *c = s->control;
     uint32_t count = find_changed(s, dirty);
-    if (!count && !memcmp(&c->process, &c->committed, sizeof(c->process))) {
+    int same = !count && !memcmp(&c->process, &c->committed, sizeof(c->process));
+    if (same && !tasks_are_noted(s->tasks)) {
         set_phase(c, PHASE_IDLE);
         return 0;
     }
-    int ret = write_ahead(s, count);
+    int ret = same ? stay(s) : write_ahead(s, count);
     if (ret < 0) {
         take_back(s, count);
         return ret;

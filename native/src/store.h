@@ -16,6 +16,7 @@
 #include "layout.h"
 #include "lock.h"
 #include "process.h"
+#include "tasks.h"
 
 enum phase {
     PHASE_IDLE,    /* both images are the state after the last commit */
@@ -47,6 +48,7 @@ struct control {
 /* A process's hold on a store. */
 struct store {
     struct control *control;
+    struct tasks *tasks;       /* behind it */
     uint8_t *live, *committed; /* mappings of (size) bytes */
     uint64_t size;
     struct layout layout;

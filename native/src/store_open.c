@@ -15,13 +15,21 @@ static uint64_t control_size(void)
     return page_up(sizeof(struct control));
 }
 
+/* With the tasks behind it. */
+static uint64_t mapped_size(void)
+{
+    return control_size() + tasks_size();
+}
+
 static int map_all(struct store *s, struct skerry_error *err)
 {
     uint8_t *control = NULL;
-    int ret = memory_map(s->control_fd, control_size(), MAP_LIVE, &control, err);
+    int ret = memory_map(s->control_fd, mapped_size(), MAP_LIVE, &control, err);
+    if (ret < 0)
+        return ret;
     s->control = (struct control *)(void *)control;
-    if (ret == 0)
-        ret = memory_map(s->live_fd, s->size, MAP_LIVE, &s->live, err);
+    s->tasks = (struct tasks *)(void *)(control + control_size());
+    ret = memory_map(s->live_fd, s->size, MAP_LIVE, &s->live, err);
     if (ret == 0)
         ret = memory_map(s->committed_fd, s->size, MAP_LIVE, &s->committed, err);
     if (ret < 0)
@@ -71,8 +79,8 @@ static void begin(struct store *s, int live, int control, int committed, int fil
 static int make_control(struct store *s, struct skerry_error *err)
 {
     if (s->control_fd < 0)
-        s->control_fd = memory_create("skerry-storage", control_size(), err);
-    else if (ftruncate(s->control_fd, (off_t)control_size()) < 0)
+        s->control_fd = memory_create("skerry-storage", mapped_size(), err);
+    else if (ftruncate(s->control_fd, (off_t)mapped_size()) < 0)
         return skerry_fail(err, "storage control");
     return s->control_fd < 0 ? s->control_fd : 0;
 }
@@ -92,6 +100,7 @@ static int make_shared(struct store *s, const struct process *process,
     s->control->magic = CONTROL_MAGIC;
     s->control->size = sizeof(*s->control);
     s->control->process = s->control->committed = *process;
+    tasks_init(s->tasks);
     return 0;
 }
 
@@ -191,7 +200,7 @@ void store_close(struct store *s)
 {
     if (s->joined)
         lock_leave(&s->seat);
-    memory_unmap((uint8_t *)s->control, control_size());
+    memory_unmap((uint8_t *)s->control, mapped_size());
     memory_unmap(s->live, s->size);
     memory_unmap(s->committed, s->size);
     close_fd(s->control_fd);

@@ -57,11 +57,33 @@ __asm__(
     "  out %eax, $" VALUE(PORT_HOST_CALL) "\n"
     "  ud2\n"
     "trampoline_end:\n"
+    "resume_begin:\n"
+    "  add $8, %rsp\n"
+    "  popfq\n"
+    "  pop %rax\n"
+    "  pop %rbx\n"
+    "  pop %rcx\n"
+    "  pop %rdx\n"
+    "  pop %rsi\n"
+    "  pop %rdi\n"
+    "  pop %rbp\n"
+    "  pop %r8\n"
+    "  pop %r9\n"
+    "  pop %r10\n"
+    "  pop %r11\n"
+    "  pop %r12\n"
+    "  pop %r13\n"
+    "  pop %r14\n"
+    "  pop %r15\n"
+    "  pop %rsp\n"
+    "  ret $" VALUE(RESUME_SKIP) "\n"
+    "resume_end:\n"
     ".popsection\n");
 /* clang-format on */
 extern const uint8_t ring0_stub_begin[], ring0_stub_end[];
 extern const uint8_t ring3_stub_begin[], ring3_stub_end[];
 extern const uint8_t trampoline_begin[], trampoline_end[];
+extern const uint8_t resume_begin[], resume_end[];
 
 _Static_assert(XSAVE_ADDR == 0x7000, "the trampoline names this address");
 
@@ -124,6 +146,7 @@ static void install_trampoline(uint8_t *base, int ring0_stub)
 {
     static const uint8_t nop[] = {0x0f, 0x1f, 0x00}; /* as long as WRPKRU */
     copy_code(base + TRAMPOLINE_ADDR, trampoline_begin, trampoline_end);
+    copy_code(base + RESUME_ADDR, resume_begin, resume_end);
     if (!has_wrpkru(ring0_stub))
         memcpy(base + TRAMPOLINE_ADDR, nop, sizeof(nop));
 }

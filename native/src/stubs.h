@@ -10,6 +10,12 @@
  * KVM needs, and the trampoline into slot 0 at (base). */
 void stubs_install(uint8_t *base, int ring0_stub);
 
+/* Where the trampoline's page has the stub that takes all registers from the stack it
+ * is called on (struct resume_frame), and then an address from the stack of these
+ * registers, below what it skips: the red zone. */
+#define RESUME_ADDR (TRAMPOLINE_ADDR + 0x100)
+#define RESUME_SKIP 128
+
 /* What the processor pushed for an exception, at the top of its stack. */
 struct exception_frame {
     uint64_t error; /* only for vectors that have one */

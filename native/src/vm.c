@@ -123,3 +123,10 @@ int vm_sregs_intact(const struct vm *vm)
            now->ss.selector == then->ss.selector && now->cr0 == then->cr0 &&
            now->cr3 == then->cr3 && now->cr4 == then->cr4 && now->efer == then->efer;
 }
+
+void vm_complete_io(struct vm *vm)
+{
+    vm->run->immediate_exit = 1;
+    ioctl(vm->vcpu_fd, KVM_RUN, 0);
+    vm->run->immediate_exit = 0;
+}

@@ -25,6 +25,10 @@ void vm_close(struct vm *vm);
 /* Makes KVM report every page again (KVM_RESET_DIRTY_RINGS). */
 int vm_rearm_dirty(struct vm *vm);
 
+/* Ends the input or output that the vCPU has exited for, and no more: KVM does that
+ * when it is entered again, and then sets registers (KVM API, 5, KVM_EXIT_IO). */
+void vm_complete_io(struct vm *vm);
+
 /* Tells if the vCPU's privileged registers and code and stack selectors are as vm_open
  * left them, from the copy that the last exit brought. */
 int vm_sregs_intact(const struct vm *vm);

@@ -11,6 +11,7 @@ import pytest
 from support.guests import compile_guest
 from support.leaks import Held
 
+from skerry import native
 from skerry.allowed import Policy
 from skerry.config import AllowedPath
 from skerry.message import Request
@@ -852,3 +853,59 @@ def test_a_state_file_is_no_link(keeper, tmp_path):
     assert vm.text("/s") == "open=ELOOP "
     assert vm.text("/a").startswith("put=ELOOP")
     assert (tmp_path / "secret").read_text() == "secret"
+
+
+TASK = r"""
+#include <fcntl.h>
+#include <unistd.h>
+static void later(size_t n, struct virtbuffer buf[n], size_t res)
+{
+    const char *text = buf[0].data;
+    int fd = open("state", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    write(fd, text, strlen(text));
+    if (*text == '-')
+        *(volatile int *)0 = 1;
+}
+START { STORAGE_ALLOW(later); }
+HANDLE { reply("%ld", storage_task(later, url + 1, strlen(url))); }
+"""
+
+
+def test_a_task_of_storage_writes_the_state_file(guest, tmp_path):
+    """... if it ends well."""
+    vm = guest(TASK, allowed=Policy(state=tmp_path / "state"), storage=True)
+    for path in ("/done", "/-failed"):
+        assert vm.text(path) == "0"
+        vm.storage.run_task()
+        assert (tmp_path / "state").read_text() == "done"
+    (tmp_path / "state.new").mkdir()
+    assert vm.text("/lost") == "0"
+    vm.storage.run_task()
+    assert vm.storage.counts().tasks_failed == 2
+    assert "Is a directory" in str(vm.lines())
+
+
+WARM = r"""
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+static int wrote, kept = -1;
+START {}
+HANDLE {
+    char text[5] = "";
+    if (kept < 0) {
+        wrote = open("new", O_WRONLY | O_CREAT, 0600) < 0 ? errno : 0;
+        kept = open("file", O_RDONLY);
+    }
+    pread(kept, text, 4, 0);
+    reply("%d %d %s", wrote == EACCES, kept, text);
+}
+"""
+
+
+def test_a_warm_up_request_reads_and_does_not_write(guest, place):
+    """What it leaves open is open in every request, as what it leaves in memory is."""
+    warmup = native.Warming(2, "GET", "/", "")
+    vm = guest(WARM, allowed=allow(place, writable=True), warmup=warmup)
+    assert [vm.text(), vm.text()] == ["1 3 0123"] * 2
+    assert not (place / "new").exists()

@@ -23,7 +23,13 @@ class FakeProgram:
             raise NativeError("mmap", "Cannot allocate memory", -12)
         self.config = defaults(parcel, Path("/bin/true"))
         self.has = Counts()
-        self.closed = False
+        self.closed = self.has_tasks = False
+
+    def begin_tasks(self):
+        self.has_tasks = True
+
+    def end_tasks(self):
+        self.has_tasks = False
 
     def counts(self):
         return self.has
@@ -111,6 +117,7 @@ def test_a_program_that_leaves_is_closed_when_it_is_idle(programs, monkeypatch):
         app.use([("one", 3), ("two", 2)])
         await asyncio.sleep(0.01)
         assert not old.closed
+        assert (old.has_tasks, app._programs[3].has_tasks) == (False, True)
         old.has = Counts(requests=6)
         await until_closed(old)
 

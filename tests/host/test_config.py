@@ -176,7 +176,7 @@ COUNTER = """\
 	"counter": {
 		"group": "compute",
 		"uri": "https://.../counter.tar.xz",
-		"filename": "FILE",
+		"filename": "FILE-2",
 		"shared_memory": 2
 	},
 """
@@ -334,6 +334,21 @@ def test_a_hint_is_safe_to_print(directory):
 def test_a_program_is_a_regular_file(directory, path, kind):
     message = directory.hello_problem("filename", path)
     assert message.startswith(f"expected a regular file, found {kind}: /")
+
+
+def test_what_two_uris_name_is_not_kept_in_one_file(directory):
+    text = """
+"one": { "uri": "https://x/1", "filename": "kept" },
+"same": { "uri": "https://x/1", "filename": "kept" },
+"two": { "uri": "https://x/2", "filename": "./kept" },
+"data": { "filename": "hello", "download": {"uri": "http://x/3", "filename": "kept"} }
+"""
+    place = directory.path / "kept"
+    said = f'expected a file of its own: {place} is that of "https://x/1"'
+    assert directory.problems(text) == [
+        f"4: two.filename: {said}",
+        f"5: data.download: {said}",
+    ]
 
 
 def test_a_uri_needs_a_place_for_what_it_names(directory):

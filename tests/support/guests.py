@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from skerry import native
 from skerry.allowed import Policy
@@ -56,7 +56,8 @@ class Guest:
     """A program that has started, with one clone to serve. A context manager.
 
     get() and request() serve one request and reset the clone; one that has to be
-    discarded is replaced by a new clone. Clones stay as a request left them until then.
+    discarded is replaced by a new clone. With (hold) clones stay as a request left them
+    until then; (more) is BootOptions.
     """
 
     def __init__(
@@ -74,7 +75,10 @@ class Guest:
         arguments: Sequence[str] | None = None,
         environment: Sequence[str] = ("KVM_NAME=test",),
         allowed: Policy | None = None,
+        hold: bool = True,
+        **more: Any,
     ) -> None:
+        self._hold = hold
         self._held = ExitStack()
         self._limit = limit
         self.console = self._held.enter_context(native.Console())
@@ -99,6 +103,7 @@ class Guest:
                 is_storage=kind == "storage",
                 opener=opener,
                 directory=allowed.directory if allowed else "/",
+                **more,
             )
             target = storage_vm if kind == "request" else None
             return self._held.enter_context(
@@ -125,7 +130,7 @@ class Guest:
     def clone(self) -> native.Vm:
         """One more clone; its owner closes it."""
         return native.Vm(
-            self.snapshot, self.console, self._limit, 0.0, self.storage, hold=True
+            self.snapshot, self.console, self._limit, 0.0, self.storage, hold=self._hold
         )
 
     def request(self, request: Request) -> Response:

@@ -5,7 +5,7 @@ check() turns a C error into NativeError. A Vm serves one caller at a time; all 
 be used from any thread.
 """
 
-from skerry.native.boot import BootOptions, boot
+from skerry.native.boot import BootOptions, Warming, boot
 from skerry.native.console import Console, Stream
 from skerry.native.jail import JailFacts, enter_jail, prepare_jail
 from skerry.native.machine import KvmFacts, open_kvm, probe
@@ -29,6 +29,7 @@ __all__ = [
     "StorageFile",
     "Stream",
     "Vm",
+    "Warming",
     "boot",
     "enter_jail",
     "open_kvm",

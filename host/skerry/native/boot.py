@@ -2,12 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from skerry.native.console import Console
 from skerry.native.memory import SharedMemory
 from skerry.native.raw import NS, check, ffi, lib, new_error, strings
 from skerry.native.snapshot import Snapshot
 from skerry.native.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Warming:
+    """(count) requests before a program is frozen; (headers) are whole lines."""
+
+    count: int
+    method: str
+    url: str
+    headers: str
+
+
+_NONE = Warming(0, "", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +38,12 @@ class BootOptions:
     is_storage: bool = False
     opener: int = -1  # where it asks for files; stays the caller's; -1: nowhere
     directory: str = "/"  # where relative paths begin
+    arg: str = ""
+    arg_header: str = ""
+    ephemeral: bool = True
+    control_ephemeral: bool = False
+    hugepages: bool = False
+    warmup: Warming | None = None
 
 
 def boot(
@@ -48,6 +68,30 @@ def boot(
     raw.boot_ns = int(options.max_boot_time * NS)
     raw.shm = shared.raw if shared else ffi.NULL
     raw.storage = storage.raw if storage else ffi.NULL
+    texts = _set_requests(raw, options)  # have to live during the call
     out, error = ffi.new("struct skerry_snapshot **"), new_error()
     check(lib.skerry_boot(raw, console.raw, out, error), error)
+    del texts
     return Snapshot(out[0])
+
+
+def _set_requests(raw: Any, options: BootOptions) -> list[Any]:
+    """How requests come to it, and what becomes of it after one."""
+    warm = options.warmup or _NONE
+    texts = [
+        ffi.new("char[]", each.encode())
+        for each in (
+            options.arg,
+            options.arg_header,
+            warm.method,
+            warm.url,
+            warm.headers,
+        )
+    ]
+    raw.arg, raw.arg_header = texts[:2]
+    raw.warmup_method, raw.warmup_url, raw.warmup_headers = texts[2:]
+    raw.warmup_requests = warm.count
+    raw.keeps_state = not options.ephemeral
+    raw.control_ephemeral = options.control_ephemeral
+    raw.hugepages = options.hugepages
+    return texts

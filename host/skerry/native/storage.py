@@ -1,5 +1,6 @@
 """The storage VM of a program."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -37,12 +38,15 @@ class StorageFile:
 @dataclass(frozen=True, slots=True)
 class StorageCounts:
     """Storage calls so far; those that were rolled back; owners of the lock that died;
-    commits."""
+    commits; tasks that have been run; tasks that failed; tasks that wait."""
 
     calls: int
     failed: int
     repaired: int
     commits: int
+    tasks_run: int
+    tasks_failed: int
+    tasks_pending: int
 
 
 class Storage(Owner):
@@ -120,4 +124,26 @@ class Storage(Owner):
         """Of all processes, since the storage was made."""
         raw = ffi.new("struct skerry_storage_counts *")
         lib.skerry_storage_counts(self.raw, raw)
-        return StorageCounts(raw.calls, raw.failed, raw.repaired, raw.commits)
+        return StorageCounts(
+            raw.calls,
+            raw.failed,
+            raw.repaired,
+            raw.commits,
+            raw.tasks_run,
+            raw.tasks_failed,
+            raw.tasks_pending,
+        )
+
+    def next_task(self) -> float:
+        """Seconds until a task may be due; negative: it is."""
+        due: int = lib.skerry_storage_next_task(self.raw)
+        return (due - time.monotonic_ns()) / NS
+
+    def run_task(self) -> bool:
+        """Runs the task that has been due for longest; may take 16 s. For any thread.
+        False: there is none, or it cannot be run now."""
+        return bool(lib.skerry_storage_run_task(self.raw) == 1)
+
+    def stop_tasks(self) -> None:
+        """Nothing is run from here any more; what runs is left to other processes."""
+        lib.skerry_storage_stop_tasks(self.raw)

@@ -17,7 +17,8 @@ _LARGE = int(lib.SKERRY_LARGE)
 _LINES = int(lib.SKERRY_LINES)
 _BUSY = int(lib.SKERRY_BUSY)
 _UNSYNCED = int(lib.SKERRY_UNSYNCED)
-_RARE = _FAILED | _DISCARD | _LARGE | _LINES | _BUSY | _UNSYNCED
+_TASKS = int(lib.SKERRY_TASKS)
+_RARE = _FAILED | _DISCARD | _LARGE | _LINES | _BUSY | _UNSYNCED | _TASKS
 _HAS = int(lib.SKERRY_HAS_DATE) | int(lib.SKERRY_HAS_SERVER)  # as in Response
 _add = lib.skerry_add
 _run = lib.skerry_run
@@ -59,12 +60,13 @@ class Vm(Owner):
         self._out = ffi.buffer(lib.skerry_vm_out(self.raw), lib.SKERRY_OUT_SIZE)
         self._requests: Sequence[Request] = ()
         self._last = 0  # index of the last reply
-        self.rare = 0  # not 0: look at the next five
+        self.rare = 0  # not 0: look at the next six
         self.busy = False  # the last request goes on: resume() it
         self.discard = False  # close this clone
         self.failed = False  # the last request failed
         self.unsynced = False  # the answers have to wait for Storage.sync()
         self.has_lines = False  # the console has lines
+        self.has_tasks = False  # a task of storage is due earlier than before
 
     def serve(self, request: Request) -> Response | None:
         """Runs (request). None: it takes longer than the inline time: resume() it."""
@@ -119,6 +121,7 @@ class Vm(Owner):
         self.failed = bool(rare & _FAILED)
         self.has_lines = bool(rare & _LINES)
         self.unsynced = bool(rare & _UNSYNCED)
+        self.has_tasks = bool(rare & _TASKS)
         if rare & _BUSY:
             answers.pop()
         elif rare & _LARGE:

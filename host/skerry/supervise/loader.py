@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from skerry.config import Config, load
+from skerry.config import Config, Program, load
 from skerry.errors import ConfigError
 from skerry.log import Log
 from skerry.machine import CannotServe
 from skerry.supervise.boot import Order, Starter
+from skerry.supervise.fetch import Fetcher
 from skerry.supervise.programs import (
     Edition,
     Entries,
@@ -35,11 +36,15 @@ class Loader:
         self._starter = starter
         self._wanted = wanted
         self._log = log
+        self._fetcher = Fetcher(log)
 
     async def begin(self) -> None:
         """Starts all programs. CannotServe when this machine does not serve."""
-        orders = [(each, None) for each in self._wanted.config.programs]
-        self._wanted.entries = await self._start(orders)
+        programs = self._wanted.config.programs
+        failed = await self._fetch(programs)
+        orders = [(each, None) for each in programs if each.name not in failed]
+        entries = failed | await self._start(orders)
+        self._wanted.entries = {each.name: entries[each.name] for each in programs}
         self._wanted.known.set()
 
     async def again(self) -> Change | None:
@@ -48,8 +53,9 @@ class Loader:
         and nothing changes."""
         try:
             config = await asyncio.to_thread(load, self._wanted.config.path)
-            changed = await asyncio.to_thread(self._changed, config)
-            fresh = await self._start(changed)
+            failed = await self._fetch(config.programs)
+            changed = await asyncio.to_thread(self._changed, config, failed)
+            fresh = failed | await self._start(changed)
         except (ConfigError, CannotServe) as error:
             for line in str(error).splitlines():
                 self._log.problem(line)
@@ -57,14 +63,22 @@ class Loader:
             return None
         return self._exchange(config, fresh)
 
-    def _changed(self, config: Config) -> list[Order]:
-        """What has to be started anew, with what serves in its place so far."""
+    async def _fetch(self, programs: Sequence[Program]) -> Entries:
+        """Brings what comes from elsewhere; returns those that cannot be started."""
+        failed = await self._fetcher.fetch(programs)
+        for entry in failed.values():
+            self._tell(entry)
+        return failed
+
+    def _changed(self, config: Config, failed: Entries) -> list[Order]:
+        """What has to be started anew, with what serves in its place so far, but for
+        what has (failed)."""
         old = self._wanted.entries
         orders = ((each, old.get(each.name)) for each in config.programs)
         return [
             (each, entry.edition if entry else None)
             for each, entry in orders
-            if entry is None or entry.is_changed(each)
+            if each.name not in failed and (entry is None or entry.is_changed(each))
         ]
 
     async def _start(self, orders: Sequence[Order]) -> Entries:
@@ -86,7 +100,8 @@ class Loader:
 
     def _tell(self, entry: Entry) -> None:
         if entry.edition:
-            self._log.info(ready_line(entry.edition))
+            origin = self._fetcher.origins.get(entry.config.name, "")
+            self._log.info(ready_line(entry.edition, origin))
         else:
             self._log.problem(f"program '{entry.config.name}': {entry.failure}")
 

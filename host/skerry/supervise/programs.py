@@ -1,16 +1,15 @@
 """The programs that are served: what is configured, and what has come of it."""
 
 import asyncio
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from skerry.config import Config, Program
 from skerry.files import open_anew
 from skerry.messages import Add, Booted, NotBooted, Use
+from skerry.sources.kept import besides, file_version
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,7 @@ class Edition:
     seat: int | None
     version: str
     ready_ms: float
+    besides: tuple[str, ...] = ()  # see kept.besides()
 
     @property
     def parcel(self) -> Add:
@@ -58,20 +58,14 @@ class Entry:
     failure: str = ""
 
     def is_changed(self, config: Program) -> bool:
-        """Whether (config) has to be started anew: it is another one, its file is, or
-        there is nothing that serves. Reads the file."""
-        if self.edition is None or self.config != config:
+        """Whether (config) has to be started anew: it is another one, its file or
+        another that was fetched for it is, or nothing serves. Reads the file."""
+        edition = self.edition
+        if edition is None or self.config != config:
             return True
-        return file_version(config.filename) != self.edition.version
-
-
-def file_version(path: Path) -> str:
-    """The SHA-256 of what file (path) holds, or "" if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
+        if besides(config) != edition.besides:
+            return True
+        return file_version(config.filename) != edition.version
 
 
 Entries = dict[str, Entry]
@@ -106,15 +100,22 @@ def enter(config: Program, news: Booted | NotBooted, fds: tuple[int, ...]) -> En
     if isinstance(news, NotBooted):
         return Entry(config, None, f"{news.step}: {news.reason}")
     edition = Edition(
-        news.id, config, news.data, fds, news.seat, news.version, news.ready_ms
+        news.id,
+        config,
+        news.data,
+        fds,
+        news.seat,
+        news.version,
+        news.ready_ms,
+        besides(config),
     )
     return Entry(config, edition)
 
 
-def ready_line(edition: Edition) -> str:
-    """What the log says of a program that has started."""
+def ready_line(edition: Edition, origin: str = "") -> str:
+    """What the log says of a program that has started, and that came from (origin)."""
     config = edition.config
-    parts = []
+    parts = [origin] if origin else []
     if config.storage:
         parts.append("storage")
     if config.shared_memory:

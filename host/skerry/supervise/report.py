@@ -27,6 +27,9 @@ class ProgramReport(msgspec.Struct):
     waiting: int
     storage_calls: int
     storage_undone: int
+    tasks_run: int
+    tasks_failed: int
+    tasks_pending: int
 
 
 class WorkerReport(msgspec.Struct):

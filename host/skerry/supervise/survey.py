@@ -81,6 +81,9 @@ class Survey:
             waiting=counts.waiting,
             storage_calls=counts.storage_calls,
             storage_undone=counts.storage_undone,
+            tasks_run=counts.tasks_run,
+            tasks_failed=counts.tasks_failed,
+            tasks_pending=counts.tasks_pending,
         )
 
 

@@ -36,7 +36,7 @@ static struct world real, copy; /* of the processes that die; to look at */
 static char third[64];          /* a copy of the copy's file */
 static struct dirty dirty;
 static struct skerry_error err;
-static int has_file, repairs;
+static int has_file, has_tasks, repairs;
 
 /* What the child does with the lock held. */
 static void (*body)(struct store *s);
@@ -70,6 +70,7 @@ static void begin(int with_file)
 {
     ledger_disk = (struct ledger_disk){0};
     has_file = with_file;
+    has_tasks = 0;
     repairs = 0;
     open_world(&real, "real");
     open_world(&copy, "copy");
@@ -129,12 +130,14 @@ static int follow(void *shadow, const void *now, size_t len)
 static int has_changed(void)
 {
     static struct control control;
+    static struct tasks tasks;
     static uint8_t live[LEDGER_PAGES][PAGE_SIZE], committed[LEDGER_PAGES][PAGE_SIZE];
     static uint8_t file[FILE_MOST];
     static size_t last;
     const struct store *s = &real.store;
     const size_t size = file_size(&real);
     int changed = follow(&control, s->control, sizeof(control));
+    changed |= follow(&tasks, s->tasks, sizeof(tasks));
     for (int i = 0; i < LEDGER_PAGES; i++) {
         uint64_t at = ledger_page(i) << PAGE_SHIFT;
         changed |= follow(live[i], s->live + at, PAGE_SIZE);
@@ -149,6 +152,7 @@ static int has_changed(void)
 static void copy_world(void)
 {
     memcpy(copy.store.control, real.store.control, sizeof(struct control));
+    memcpy(copy.store.tasks, real.store.tasks, sizeof(struct tasks));
     copy_pages(copy.store.live, real.store.live);
     copy_pages(copy.store.committed, real.store.committed);
     if (has_file)
@@ -170,6 +174,24 @@ static int64_t state_of_file(void)
     return state;
 }
 
+/* Where tasks are part of the world: one does the call, and orders another. Each waits
+ * or not as the state says. */
+static void check_tasks(int64_t state)
+{
+    const struct tasks *t = copy.store.tasks;
+    int waits[3] = {0};
+    if (!has_tasks)
+        return;
+    CHECK(!tasks_are_noted(t) && t->next_due <= clock_now());
+    for (int i = 0; i < TASK_SLOTS; i++)
+        if (t->slots[i].state != TASK_NONE) {
+            CHECK_EQ(t->slots[i].state, TASK_WAITING);
+            waits[t->slots[i].function]++;
+        }
+    CHECK_EQ(waits[1], state == BEFORE);
+    CHECK_EQ(waits[2], state == AFTER);
+}
+
 /* Takes the lock after the death, and goes on. Returns the state that it finds. */
 static int64_t look(void)
 {
@@ -184,6 +206,7 @@ static int64_t look(void)
     CHECK_EQ(s->control->counts.repaired, repaired + (uint64_t)dead);
     int64_t state = ledger_state(s);
     CHECK(state == BEFORE || state == AFTER);
+    check_tasks(state);
     if (has_file)
         CHECK_EQ(state_of_file(), state);
     CHECK_EQ(ledger_commit(s, NULL), 0);
@@ -288,6 +311,36 @@ static void roll_back(struct store *s)
     store_roll_back(s, &dirty);
 }
 
+static void order(struct store *s, uint64_t function, enum task_state state)
+{
+    const struct task_order order = {.function = function};
+    CHECK_EQ(tasks_add(s->tasks, &order, (const uint8_t *)"", state), 0);
+}
+
+static void run_task(struct store *s)
+{
+    struct task *task = tasks_due(s->tasks, clock_now());
+    ledger_write(s, &dirty, store_sequence(s) + 1);
+    tasks_claim(s->tasks, task, clock_now());
+    order(s, 2, TASK_PLANNED);
+    store_commit(s, &dirty);
+}
+
+static void begin_with_tasks(void)
+{
+    begin(0);
+    has_tasks = 1;
+    order(&real.store, 1, TASK_WAITING);
+}
+
+TEST(a_task_may_die_in_any_instruction_and_is_run_exactly_once)
+{
+    begin_with_tasks();
+    body = run_task;
+    CHECK_EQ(die_everywhere(), AFTER);
+    end();
+}
+
 TEST(a_storage_call_may_die_in_any_instruction)
 {
     begin(0);
@@ -357,6 +410,24 @@ static void check_repair(enum phase phase, uint32_t changes, int64_t state)
     repairs = 1;
     CHECK_EQ(die_everywhere(), state);
     end();
+}
+
+static void check_repair_of_task(enum phase phase, uint32_t changes, int64_t state)
+{
+    begin_with_tasks();
+    body = run_task;
+    die_in(phase, changes);
+    body = nothing;
+    repairs = 1;
+    CHECK_EQ(die_everywhere(), state);
+    end();
+}
+
+TEST(a_repair_of_a_task_may_die_in_any_instruction)
+{
+    check_repair_of_task(PHASE_RUNNING, 30, BEFORE);
+    for (uint32_t changes = 2; changes < 40; changes += 6)
+        check_repair_of_task(PHASE_COMMITTING, changes, AFTER);
 }
 
 TEST(a_repair_may_die_in_any_instruction)

@@ -1,0 +1,1 @@
+"""Where programs come from: files fetched, checked, unpacked, and kept as copies."""
