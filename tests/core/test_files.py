@@ -755,3 +755,18 @@ def test_a_warm_up_request_reads_and_does_not_write(guest, place):
     vm = guest(WARM, allowed=allow(place, writable=True), warmup=warmup)
     assert [vm.text(), vm.text()] == ["1 3 0123"] * 2
     assert not (place / "new").exists()
+
+
+WHERE = r"""
+#include <string.h>
+#include <unistd.h>
+START {}
+HANDLE { char path[600]; reply("%d", (int)strlen(getcwd(path, sizeof path))); }
+"""
+
+
+def test_a_working_directory_has_511_bytes_at_most(guest):
+    whole = "/" + "x" * 510
+    assert guest(WHERE, allowed=Policy(directory=whole)).text() == "511"
+    with pytest.raises(native.NativeError, match=r"current_working_directory.*511"):
+        guest(WHERE, allowed=Policy(directory=whole + "x"))

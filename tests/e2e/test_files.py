@@ -167,3 +167,50 @@ def test_a_program_that_is_run_alone_has_its_state_file(tmp_path):
     found = [skerry("run", program).stdout.splitlines()[-1] for _ in range(2)]
     assert found == [b"1", b"2"]
     assert (tmp_path / "program.state").read_bytes() == b"++"
+
+
+READS_ON = r"""
+#include <fcntl.h>
+#include <unistd.h>
+static int kept;
+static void next(size_t n, struct virtbuffer buf[n], size_t res)
+{
+    char text[4] = "";
+    long got = read(kept, text, 3);
+    if (buf[0].len)
+        *(volatile int *)0 = 1;
+    storage_return(text, got + 1);
+}
+START {
+    kept = open("file", O_RDONLY);
+    STORAGE_ALLOW(next);
+}
+HANDLE {
+    char text[4] = "";
+    storage_call(next, "x", url[6] == '/', text, sizeof text);
+    reply("%s", text);
+}
+"""
+
+
+def test_storage_reads_on_where_the_call_before_has_ended(tmp_path):
+    """... in any worker, as long as the server runs; a call that fails reads nothing.
+    The next server's storage has the state, and what its own start-up has opened."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "file").write_text("abcdefghi")
+    program = {
+        "source": READS_ON,
+        "storage": True,
+        "storage_file": "keep",
+        "allowed_paths": {"real": "data", "virtual": "/data"},
+        "current_working_directory": "/data",
+    }
+    file = write_config(tmp_path, {"reads": program})
+    with Server(file, workers=2) as server:
+        assert server.get("/reads").body == b"abc"
+        assert server.get("/reads/failing").body == b""
+        assert [server.get("/reads").body for _ in range(3)] == [b"def", b"ghi", b""]
+    (data / "file").write_text("ABCDEF")
+    with Server(file) as server:
+        assert [server.get("/reads").body for _ in range(3)] == [b"ABC", b"DEF", b""]

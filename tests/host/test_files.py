@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.client import wait_until
 
-from skerry.config import defaults
+from skerry.config import AllowedPath, defaults
 from skerry.errors import ProgramError
 from skerry.files import Files, open_files
 
@@ -86,3 +86,18 @@ def test_nobody_waits_for_the_other_end_of_a_pipe(tmp_path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with open_files(defaults("pipe", tmp_path / "pipe")) as files:
         assert files.read_program() == b""
+
+
+def test_an_allowed_path_that_is_gone_is_an_error_that_says_which(tmp_path) -> None:
+    gone = AllowedPath(tmp_path / "gone", "/gone", prefix=True, writable=False)
+    config = replace(defaults("reader", HERE), allowed_paths=(gone,))
+    reason = f"{tmp_path / 'gone'}: No such file or directory"
+    assert refused(config) == f"reader: allowed_paths: {reason}"
+
+
+def test_only_a_program_that_may_have_files_has_an_opener(tmp_path) -> None:
+    own = AllowedPath(tmp_path, "/data", prefix=True, writable=False)
+    config = replace(defaults("reader", HERE), allowed_paths=(own,))
+    with open_files(config) as files:
+        assert files.fds == (files.program, files.opener)
+        assert Files.take(config, iter(files.fds)) == files
