@@ -2,6 +2,7 @@
 #ifndef SKERRY_SYSCALL_H
 #define SKERRY_SYSCALL_H
 
+#include <fcntl.h>
 #include <time.h>
 
 #include "machine.h"
@@ -25,6 +26,12 @@ struct handle {
     int host;
 };
 int handle_of(const struct call *c, struct handle *h);
+
+/* Tells if it is open for writing. */
+static inline int file_writable(const struct open_file *file)
+{
+    return (file->flags & O_ACCMODE) != O_RDONLY;
+}
 
 /* Of an int only the lower half counts. */
 static inline uint32_t fd_of(const struct call *c)
