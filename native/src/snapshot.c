@@ -32,6 +32,7 @@ void skerry_snapshot_close(struct skerry_snapshot *s)
     if (!s || __atomic_sub_fetch(&s->references, 1, __ATOMIC_ACQ_REL))
         return;
     memory_unmap(s->frozen, s->layout.slot_size);
+    regexes_close(&s->regexes);
     if (s->fd >= 0)
         close(s->fd);
     files_release(&s->files);
@@ -83,7 +84,7 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
     files_init(&files, -1, OPENER_START, NULL);
     if (ret == 0)
         ret = freeze_files(m, &files, err);
-    if (s)
+    if (s) {
         *s = (struct skerry_snapshot){.references = 1,
                                       .fd = fd,
                                       .layout = m->mem.layout,
@@ -93,8 +94,9 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
                                       .counters = *m->counters,
                                       .tasks = m->tasks,
                                       .shm = shm_share(shm)};
-    if (s)
         m->tasks = NULL;
+        regexes_freeze(&m->regexes, &s->regexes);
+    }
     machine_close(m);
     if (ret == 0)
         ret = map_frozen(s, err);
@@ -134,6 +136,7 @@ int machine_open(struct machine *m, struct skerry_snapshot *s, int live,
     m->counters = &s->counters;
     m->process = process;
     files_init(&m->files, -1, live ? OPENER_STORAGE : OPENER_REQUEST, &s->files);
+    regexes_restore(&m->regexes, &s->regexes);
     struct kvm *kvm = kvm_get(err);
     int ret = kvm ? open_memory(m, s, live, err) : -ENODEV;
     if (ret == 0)
@@ -154,6 +157,8 @@ void machine_close(struct machine *m)
     free(m->result.data);
     if (m->booting)
         tasks_close(m->tasks);
+    regexes_restore(&m->regexes, &(struct regexes){0});
+    free(m->fetch);
     skerry_console_close(m->console);
     memset(m, 0, sizeof(*m));
     m->vm.fd = m->vm.vcpu_fd = -1;
@@ -197,6 +202,8 @@ static void reset_exchange(struct exchange *x)
     x->sent_ready = x->status = 0;
     x->body = NULL;
     x->body_len = x->content_type_len = 0;
+    x->caching = (struct caching){0};
+    x->stream.function = 0;
 }
 
 int machine_keep(struct machine *m)
@@ -223,6 +230,8 @@ int machine_reset(struct machine *m, const struct skerry_snapshot *s)
     m->touched = 0;
     if (m->files.count)
         files_drop(&m->files);
+    if (m->regexes.changed)
+        regexes_restore(&m->regexes, &s->regexes);
     m->is_kept = m->has_next = 0;
     m->ephemeral = m->facts->ephemeral;
     m->reason[0] = 0;

@@ -14,6 +14,7 @@ struct skerry_snapshot {
     struct files files; /* that start-up has opened */
     struct program_facts facts;
     struct program_counters counters;
+    struct regexes regexes;
     struct skerry_shm *shm;
     struct tasks *tasks; /* that storage's main has ordered, or NULL */
 };

@@ -3,16 +3,21 @@
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from skerry.config import Program as Config
 from skerry.config import defaults
+from skerry.egress import Policy, parse_entry
 from skerry.errors import SkerryError
+from skerry.fetching import Fetching
+from skerry.keys import Host
 from skerry.log import Log
 from skerry.machine import check_machine
 from skerry.message import Request, Response
 from skerry.program import Program
 from skerry.start import start
+from skerry.wanted import Fetched, Wanted
 
 
 def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -29,7 +34,25 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--data", type=read_data, metavar="TEXT|@FILE", help="the request's body"
     )
+    parser.add_argument(
+        "--allow",
+        type=host,
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a host that sys_fetch may reach, as in allowed_hosts; may be repeated",
+    )
     parser.set_defaults(run=run)
+
+
+def host(text: str) -> str:
+    """An entry of allowed_hosts."""
+    try:
+        parse_entry(text)
+    except ValueError:
+        message = f"expected {Host().expected}, found {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
+    return text
 
 
 def read_data(text: str) -> bytes:
@@ -43,12 +66,14 @@ def read_data(text: str) -> bytes:
         raise argparse.ArgumentTypeError(message) from None
 
 
-def configure(path: Path) -> Config:
-    """Program (path) under its file's name, with everything that it may use."""
+def configure(path: Path, hosts: Sequence[str]) -> Config:
+    """Program (path) under its file's name, with everything that it may use, and
+    (hosts) to reach."""
     name = re.sub(r"[^A-Za-z0-9_.-]", "-", path.name).lstrip(".") or "program"
     values = defaults(name, path)
     fields = {key: getattr(values, key) for key in Config.__slots__}
-    return Config(**fields | {"storage": True, "shared_memory": 2})
+    more = {"storage": True, "shared_memory": 2, "allowed_hosts": tuple(hosts)}
+    return Config(**fields | more)
 
 
 def make_request(arguments: argparse.Namespace) -> Request:
@@ -82,15 +107,33 @@ def show(response: Response) -> None:
     out.flush()
 
 
+class _Direct:
+    """Connects to other hosts from this process, which has no jail."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    async def fetch(self, name: str, wanted: Wanted) -> Fetched:
+        # Not before it is needed: it takes longer to load than all else together.
+        from skerry.outgoing import Outgoing
+
+        return await Outgoing().fetch(wanted, self._policy)
+
+
 def _start(config: Config) -> Program:
+    async def here(request: Request, depth: int) -> Response:
+        return (await program.answer_alone(request, depth))[0]
+
     log = Log(sys.stderr)
-    return Program(start(config, log), log)
+    fetching = Fetching(here, _Direct(Policy(config.allowed_hosts)))
+    program = Program(start(config, log), log, fetching)
+    return program
 
 
 def run(arguments: argparse.Namespace) -> int:
     check_machine()
     request = make_request(arguments)
-    program = _start(configure(arguments.program))
+    program = _start(configure(arguments.program, arguments.allow))
     try:
         check_size(request, program.body_limit)
         response, failed = program.answer_now(request)
