@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from skerry import native
 from skerry.config import FromHeader, Warmup
 from skerry.config import Program as Config
 from skerry.errors import ProgramError
-from skerry.files import Files, open_files
+from skerry.files import Files, has_opener, open_files
 from skerry.keys import FSYNC
 from skerry.log import Log
 from skerry.native import Remains, Stream
@@ -71,8 +72,9 @@ class Parcel:
 
 
 class _Contents(msgspec.Struct):
-    """What Parcel.data holds; the descriptors are in this order: requests, shared
-    memory if there is one, then those of storage: memory, control, committed image, its
+    """What Parcel.data holds; the descriptors are in this order: requests, (files) that
+    their start-up has opened, the opener if there is one, shared memory if there is
+    one, then those of storage: (storage_files), memory, control, committed image, its
     file if it has one."""
 
     config: Config
@@ -82,6 +84,8 @@ class _Contents(msgspec.Struct):
     requests: bytes
     storage: bytes | None
     symbols: bytes
+    files: int
+    storage_files: int
 
 
 class Started:
@@ -93,6 +97,7 @@ class Started:
         self.shared: native.SharedMemory | None = None
         self.storage: native.Storage | None = None
         self.snapshot: native.Snapshot
+        self.opener = -1  # where its guests ask for files; its own
         self.ready_ms = 0.0
         self.version = ""  # of the program's file: its SHA-256, hexadecimal
         self.state = ""  # what its storage and shared memory depend on, likewise
@@ -108,6 +113,11 @@ class Started:
                 text = self.symbols.explain(text)
             if self.config.stdout or stream in (Stream.LOG, Stream.HOST):
                 log.program(self.config.name, stream, text)
+
+    def hold_opener(self, fd: int) -> None:
+        """Takes over (fd), where its guests ask for files."""
+        self.held.callback(os.close, fd)
+        self.opener = fd
 
     def close(self) -> None:
         """Ends its machines. None may be serving."""
@@ -141,6 +151,8 @@ def start(
     with ExitStack() as undo:
         started = undo.enter_context(Started(config))
         started.look = look
+        if files.opener >= 0:
+            started.hold_opener(os.dup(files.opener))
         undo.callback(started.print_lines, log)
         try:
             _boot_all(started, old, files)
@@ -221,7 +233,8 @@ def _keep_state(started: Started, old: Parcel) -> bool:
             raise ProgramError(started.config.name, "storage file", f"{now} {_OTHER}")
         return False
     fds = iter([os.dup(fd) for fd in old.fds])
-    os.close(next(fds))
+    for _ in range(1 + contents.files + has_opener(contents.config)):
+        os.close(next(fds))
     _attach_state(started, contents, fds)
     return True
 
@@ -266,6 +279,8 @@ def _boot(started: Started, elf: bytes, kind: str) -> native.Snapshot:
         max_boot_time=config.max_boot_time,
         is_storage=kind == "storage",
         debug=config.allow_debug,
+        opener=started.opener,
+        directory=config.current_working_directory,
         arg=config.arg if isinstance(config.arg, str) else "",
         arg_header=config.arg.header if isinstance(config.arg, FromHeader) else "",
         ephemeral=config.ephemeral,
@@ -285,11 +300,16 @@ def _warming(warmup: Warmup) -> native.Warming:
 def pack(started: Started) -> Parcel:
     """(started) for another process. The descriptors stay its own."""
     requests, fd = started.snapshot.export()
-    fds = [fd]
+    files, storage_files = started.snapshot.files(), list[int]()
+    fds = [fd, *files]
+    if started.opener >= 0:
+        fds.append(started.opener)
     if started.shared:
         fds.append(started.shared.export())
     storage = seat = None
     if started.storage:
+        storage_files = started.storage.files()
+        fds += storage_files
         seat = len(fds) + 1
         storage, more = started.storage.export()
         fds += more if started.config.storage_file else more[:3]
@@ -301,6 +321,8 @@ def pack(started: Started) -> Parcel:
         requests,
         storage,
         started.symbols.packed,
+        len(files),
+        len(storage_files),
     )
     return Parcel(msgspec.json.encode(contents, enc_hook=str), tuple(fds), seat)
 
@@ -327,9 +349,13 @@ def _contents(parcel: Parcel) -> _Contents:
 
 def _attach(started: Started, contents: _Contents, fds: Iterator[int]) -> None:
     requests = next(fds)
+    files = list(islice(fds, contents.files))
+    if has_opener(contents.config):
+        started.hold_opener(next(fds))
     _attach_state(started, contents, fds)
     snapshot = native.Snapshot.attach(contents.requests, requests, started.shared)
     started.snapshot = started.held.enter_context(snapshot)
+    snapshot.adopt_files(_copy(started.opener), files)
 
 
 def _attach_state(started: Started, contents: _Contents, fds: Iterator[int]) -> None:
@@ -339,6 +365,7 @@ def _attach_state(started: Started, contents: _Contents, fds: Iterator[int]) -> 
         started.shared = native.SharedMemory.attach(next(fds), size)
         held.enter_context(started.shared)
     if contents.storage is not None:
+        files = list(islice(fds, contents.storage_files))
         own = [next(fds), next(fds), next(fds)]
         own += [next(fds) if config.storage_file else -1, next(fds, -1)]
         started.storage = native.Storage.attach(
@@ -349,6 +376,11 @@ def _attach_state(started: Started, contents: _Contents, fds: Iterator[int]) -> 
             config.max_storage_time,
         )
         held.enter_context(started.storage)
+        started.storage.adopt_files(_copy(started.opener), files)
+
+
+def _copy(fd: int) -> int:
+    return fd if fd < 0 else os.dup(fd)
 
 
 def _path(kind: type, value: Any) -> Path:

@@ -72,6 +72,8 @@ struct skerry_boot_options {
     uint64_t boot_ns;               /* limit of start-up */
     struct skerry_shm *shm;         /* or NULL */
     struct skerry_storage *storage; /* its storage VM, which is ready; or NULL */
+    int opener; /* socket of who opens files for it, stays the caller's; -1: nobody */
+    const char *directory;      /* where relative paths begin, absolute */
     const char *arg;            /* of all requests, at most 4095 bytes; may be NULL */
     const char *arg_header;     /* the header that has it, at most 255; or NULL */
     uint32_t keeps_state;       /* clones are not put back after a request */
@@ -99,6 +101,15 @@ size_t skerry_snapshot_size(const struct skerry_snapshot *snapshot);
 int skerry_snapshot_export(const struct skerry_snapshot *snapshot, void *dst);
 int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_shm *shm,
                            struct skerry_snapshot **out, struct skerry_error *err);
+
+/* The files that start-up has opened, for another process. Files puts their descriptors
+ * into (fds), which stay the snapshot's, and returns how many. Adopt gives them, and
+ * (opener) or -1, to an imported snapshot, which owns all whatever comes back. */
+enum { SKERRY_FILES = 64 };
+int skerry_snapshot_files(const struct skerry_snapshot *snapshot,
+                          int fds[SKERRY_FILES]);
+int skerry_snapshot_adopt(struct skerry_snapshot *snapshot, int opener, const int *fds,
+                          int count, struct skerry_error *err);
 
 /* Calls of system calls that skerry does not have, by all clones, so far. */
 uint64_t skerry_unknown_syscalls(const struct skerry_snapshot *snapshot);
@@ -148,6 +159,9 @@ int skerry_storage_import(const void *src, size_t size, const int fds[5],
                           struct skerry_shm *shm, uint64_t call_ns,
                           struct skerry_console *console, struct skerry_storage **out,
                           struct skerry_error *err);
+
+/* What the storage VM was made from; stays the storage's. */
+struct skerry_snapshot *skerry_storage_snapshot(struct skerry_storage *storage);
 
 /* Makes all calls that have ended outlive a power loss; blocks. When it fails, no call
  * succeeds from then on. */

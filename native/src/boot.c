@@ -41,6 +41,9 @@ static int describe(struct boot *b, const struct skerry_boot_options *o,
     b->facts.debug = !!o->debug;
     b->facts.max_memory = o->max_memory;
     b->facts.max_request_memory = o->max_request_memory;
+    if (strlen(o->directory) >= DIRECTORY_MAX)
+        return skerry_refuse(err, ENAMETOOLONG, "current_working_directory",
+                             "expected at most %d bytes", DIRECTORY_MAX - 1);
     b->facts.ephemeral = b->machine.ephemeral = !o->keeps_state;
     b->facts.control_ephemeral = !!o->control_ephemeral;
     snprintf(b->facts.arg, sizeof(b->facts.arg), "%s", o->arg ? o->arg : "");
@@ -77,6 +80,7 @@ static int fill_memory(struct boot *b, const struct skerry_boot_options *o,
                        ACCESS_READ | ACCESS_EXECUTE, 0);
     image_load(&b->image, o->elf, mem->base, &mem->layout);
     process_init(&b->process, b->image.end, mem->layout.program.end);
+    memcpy(b->process.files.directory, o->directory, strlen(o->directory) + 1);
     request_describe(&b->machine);
     *rsp = stack_build(mem, &b->image, o);
     if (*rsp < 0)
@@ -160,9 +164,12 @@ static int start_up(struct boot *b, const struct skerry_boot_options *o,
     return ret;
 }
 
-static void wire(struct boot *b, struct skerry_console *console)
+static void wire(struct boot *b, const struct skerry_boot_options *o,
+                 struct skerry_console *console)
 {
     struct machine *m = &b->machine;
+    enum opener_who who = o->is_storage ? OPENER_STORAGE : OPENER_START;
+    files_init(&m->files, o->opener, who, NULL);
     b->fd = -1;
     m->vm.fd = m->vm.vcpu_fd = -1;
     m->process = &b->process;
@@ -177,7 +184,7 @@ int skerry_boot(const struct skerry_boot_options *o, struct skerry_console *cons
     struct boot *b = calloc(1, sizeof(*b));
     if (!b)
         return skerry_fail(err, "boot");
-    wire(b, console);
+    wire(b, o, console);
     int ret = prepare(b, o, err);
     if (ret == 0)
         ret = start_up(b, o, err);

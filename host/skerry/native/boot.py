@@ -38,6 +38,8 @@ class BootOptions:
     max_boot_time: float
     is_storage: bool = False
     debug: bool = False
+    opener: int = -1  # where it asks for files; stays the caller's; -1: nowhere
+    directory: str = "/"  # where relative paths begin
     arg: str = ""
     arg_header: str = ""
     ephemeral: bool = True
@@ -56,6 +58,7 @@ def boot(
     """Runs a program until it waits for requests, and freezes it. NativeError if that
     fails; (look) is shown what is left of the program before."""
     name = ffi.new("char[]", options.name.encode())
+    directory = ffi.new("char[]", options.directory.encode())
     argv, argv_held = strings(options.argv)
     envp, envp_held = strings(options.environment)
     raw = ffi.new("struct skerry_boot_options *")
@@ -65,6 +68,7 @@ def boot(
     raw.is_storage, raw.debug = options.is_storage, options.debug
     raw.max_memory = options.max_memory
     raw.max_request_memory = options.max_request_memory
+    raw.opener, raw.directory = options.opener, directory
     raw.boot_ns = int(options.max_boot_time * NS)
     raw.shm = shared.raw if shared else ffi.NULL
     raw.storage = storage.raw if storage else ffi.NULL
