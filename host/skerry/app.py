@@ -89,10 +89,6 @@ class App:
     def __call__(self, request: Request) -> Response | None:
         return self._router.match(request.host, request.target).answer(request)
 
-    def takes_pieces(self, request: Request) -> bool:
-        """Whether the body of (request) is wanted piece by piece, as it arrives."""
-        return self._router.match(request.host, request.target).takes_pieces
-
     def answer_inner(
         self, request: Request, depth: int
     ) -> Response | Awaitable[Response] | None:
@@ -101,6 +97,10 @@ class App:
         if isinstance(found, Program):
             return found.answer_inner(request, depth)
         return found.answer(request)
+
+    def takes_pieces(self, request: Request) -> bool:
+        """Whether the body of (request) is wanted piece by piece, as it arrives."""
+        return self._router.match(request.host, request.target).takes_pieces
 
     def counts(self) -> dict[str, Counts]:
         """What programs have done here, by name, from the beginning."""

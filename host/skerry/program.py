@@ -207,13 +207,13 @@ class Program:
     async def _resume(self, vm: Vm, client: Client) -> Response:
         try:
             response = await self.carry_on(vm, client)
-            assert response
         except (MemoryError, RuntimeError):  # also: can't start new thread
             self.forsake(vm)
             return self._refusal(NO_MEMORY)
         except Gone:
             self._pool.drop(vm)
             return self._refusal(GONE)
+        assert response, "it has its whole body"
         return await self._conclude(vm, response)
 
     async def _conclude(self, vm: Vm, response: Response) -> Response:
@@ -222,6 +222,23 @@ class Program:
         synced = self.synced(vm)
         response = self._answer_of(vm, response)
         return await self._when(synced, response) if synced else response
+
+    async def carry_on(self, vm: Vm, client: Client) -> Response | None:
+        response = None
+        while response is None and (vm.busy or vm.waits):
+            if vm.waits:
+                work = self._fetch(vm, client, self._depth)
+                vm.fetched(await while_there(client, work))
+                response = vm.go_on()
+            else:
+                response = await self.run(vm.resume)
+        return response
+
+    async def _fetch(self, vm: Vm, client: Client, depth: int) -> Fetched:
+        """What (vm) waits for, which serves at (depth)."""
+        return await self._fetching.fetch(
+            self.config.name, self._policy, vm.wanted(), depth + 1, client
+        )
 
     def _answer_of(self, vm: Vm, response: Response) -> Response:
         """Takes (vm) back, unless it has to make the body of (response) first."""
@@ -246,30 +263,11 @@ class Program:
             raise
         except Gone:
             self._pool.drop(vm)
-            return self._refusal(GONE)
+            raise Cut from None
         except (MemoryError, RuntimeError):
             self.forsake(vm)
             return self._refusal(NO_MEMORY)
         return await self._conclude(vm, response)
-
-    async def carry_on(self, vm: Vm, client: Client) -> Response | None:
-        """None when it wants the next piece of a body. Gone when (client) leaves while
-        the machine waits."""
-        response = None
-        while vm.rare and (vm.busy or vm.waits):
-            if vm.waits:
-                work = self._fetch(vm, client, self._depth)
-                vm.fetched(await while_there(client, work))
-                response = vm.go_on()
-            else:
-                response = await self._pool.run(vm.resume)
-        return response
-
-    async def _fetch(self, vm: Vm, client: Client, depth: int) -> Fetched:
-        """What (vm) waits for, which serves at (depth)."""
-        return await self._fetching.fetch(
-            self.config.name, self._policy, vm.wanted(), depth + 1, client
-        )
 
     def answer_now(self, request: Request) -> tuple[Response, bool]:
         """Serves (request) on this thread, however long it takes. Also tells if it
@@ -396,12 +394,12 @@ class Program:
 
     def close(self) -> None:
         """Ends its machines. None may be serving."""
-        self._end()
+        self._close()
         self.started.close()
 
-    def _end(self) -> None:
+    def _close(self) -> None:
         if self._deeper:
-            self._deeper._end()
+            self._deeper._close()
         self._line.close()
         if self._tasks:
             self._tasks.close()

@@ -19,7 +19,8 @@ class Clones(Protocol):
         """What (work) returns, run on a thread."""
 
     async def carry_on(self, vm: Vm, client: Client) -> Response | None:
-        """Until (vm) has answered, or wants the next piece of a body: None."""
+        """What comes of (vm) that is busy or waits. None: it wants more of its body.
+        Gone when (client) leaves while it waits."""
 
     def look_at(self, vm: Vm) -> None:
         """Tells what is out of the ordinary."""

@@ -270,6 +270,49 @@ static int spoil(void)
     return GO_ON;
 }
 
+/* A string from the input at (addr), of at most 63 bytes. Its length. */
+static uint64_t string(uint64_t addr)
+{
+    char text[64] = "";
+    uint64_t len = number(1) % sizeof(text);
+    len = len < left ? len : left;
+    memcpy(text, input, len);
+    input += len;
+    left -= len;
+    guest_write(&m->mem, addr, text, len + 1);
+    return len;
+}
+
+static int call(uint32_t nr, const uint64_t arg[6])
+{
+    struct kvm_regs *r = vcpu_regs(&m->vm);
+    *r = (struct kvm_regs){.rax = nr,
+                           .rdi = arg[0],
+                           .rsi = arg[1],
+                           .rdx = arg[2],
+                           .rcx = arg[3],
+                           .r8 = arg[4],
+                           .r9 = arg[5]};
+    return hostcall(m);
+}
+
+/* A pattern, and what it is to match: wild registers rarely meet both. */
+static int regex(void)
+{
+    const uint64_t pattern = m->mem.layout.inbox.begin, text = pattern + 64,
+                   with = pattern + 128, to = pattern + 256;
+    uint64_t pattern_len = string(pattern), len = string(text), room = number(1);
+    string(with);
+    call(KVM_API_REGEX_COMPILE, (const uint64_t[6]){pattern, pattern_len});
+    uint64_t h = vcpu_regs(&m->vm)->rax;
+    if (room < 0x80)
+        return call(KVM_API_REGEX_MATCH, (const uint64_t[6]){h, text, len});
+    if (room < 0xf0)
+        return call(KVM_API_REGEX_SUBST,
+                    (const uint64_t[6]){h, text, with, to, room - 0x80, room & 1});
+    return call(KVM_API_REGEX_COPYTO, (const uint64_t[6]){h, room & 1, !(room & 1)});
+}
+
 /* --- One input, one request --- */
 
 static void begin(void)
@@ -342,8 +385,9 @@ static void end(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int (*const ops[])(void) = {host_call, host_call,   system_call, store,
-                                       gather,    store_words, store_field, spoil};
+    static int (*const ops[])(void) = {host_call,   host_call, system_call,
+                                       store,       gather,    store_words,
+                                       store_field, spoil,     regex};
     input = data;
     left = size;
     begin();

@@ -250,23 +250,6 @@ int skerry_run(struct skerry_vm *vm);
  * reply is the first of skerry_vm_replies. */
 void skerry_resume(struct skerry_vm *vm);
 
-/* Tells if a body goes to the program piece by piece, while it arrives. */
-int skerry_takes_pieces(const struct skerry_snapshot *snapshot);
-
-/* Gives the program the next (len) bytes of body, at most skerry_body_limit, of the one
- * request that skerry_add has put into the batch, without a body; 0: that was all. The
- * reply is the first of skerry_vm_replies: SKERRY_MORE is set as long as the program
- * wants more, and SKERRY_BUSY is as for skerry_run; (data) may go when this returns.
- * The request's time runs while the guest does. To give up in between: skerry_reset. */
-void skerry_post(struct skerry_vm *vm, const char *data, size_t len);
-
-/* Has the program make the next piece of a body that is SKERRY_STREAM: the body of the
- * first of skerry_vm_replies, at most SKERRY_PIECE bytes in guest memory. SKERRY_STREAM
- * is set as long as more follow. Without (wait) it may be SKERRY_BUSY at the inline
- * time: call again, with it, on a thread that may wait. After SKERRY_FAILED there is no
- * piece; after the last one the clone is to be reset unless SKERRY_DISCARD is set. */
-void skerry_stream(struct skerry_vm *vm, int wait);
-
 /* The same on a thread that may not wait: SKERRY_BUSY after the inline time. */
 void skerry_go_on(struct skerry_vm *vm);
 
@@ -304,6 +287,23 @@ struct skerry_fetched {
 /* Gives the program what it waits for; skerry_go_on or skerry_resume is next. The time
  * since the request became SKERRY_WAITS does not count for its limit. */
 void skerry_fetched(struct skerry_vm *vm, const struct skerry_fetched *got);
+
+/* Tells if a body goes to the program piece by piece, while it arrives. */
+int skerry_takes_pieces(const struct skerry_snapshot *snapshot);
+
+/* Gives the program the next (len) bytes of body, at most skerry_body_limit, of the one
+ * request that skerry_add has put into the batch, without a body; 0: that was all. The
+ * reply is the first of skerry_vm_replies: SKERRY_MORE is set as long as the program
+ * wants more, and SKERRY_BUSY is as for skerry_run; (data) may go when this returns.
+ * The request's time runs while the guest does. To give up in between: skerry_reset. */
+void skerry_post(struct skerry_vm *vm, const char *data, size_t len);
+
+/* Has the program make the next piece of a body that is SKERRY_STREAM: the body of the
+ * first of skerry_vm_replies, at most SKERRY_PIECE bytes in guest memory. SKERRY_STREAM
+ * is set as long as more follow. Without (wait) it may be SKERRY_BUSY at the inline
+ * time: call again, with it, on a thread that may wait. After SKERRY_FAILED there is no
+ * piece; after the last one the clone is to be reset unless SKERRY_DISCARD is set. */
+void skerry_stream(struct skerry_vm *vm, int wait);
 
 /* Puts the clone back to the frozen state, and empties the batch. Once after each reply
  * without SKERRY_DISCARD. Returns the number of pages put back, or -errno: then close

@@ -23,7 +23,7 @@ static const uint8_t *stop_flag(const struct machine *m)
 /* What a handler returns: its result, unless it was stopped. */
 static long outcome(struct machine *m, long ret)
 {
-    m->again = ret == PATTERN_STOPPED;
+    m->again = ret == PATTERN_STOPPED ? AGAIN : AGAIN_NOT;
     return ret;
 }
 

@@ -36,8 +36,7 @@ hostcall_handler call_register, call_wait, call_allow, call_is_storage, call_shm
 hostcall_handler call_log, call_meminfo, call_is_debug, call_breakpoint;
 hostcall_handler call_wait_paused, call_make_ephemeral;
 hostcall_handler call_response, call_stream, call_append, call_set, call_find,
-    call_method;
-hostcall_handler call_cacheable;
+    call_method, call_cacheable;
 hostcall_handler call_regex_compile, call_regex_free, call_regex_match,
     call_regex_subst, call_regex_copyto;
 hostcall_handler call_storage, call_storage_return, call_storage_noreturn,

@@ -94,6 +94,8 @@ struct storage_result {
 };
 
 struct fetch; /* fetch.h */
+/* A host call that was interrupted is made again. */
+enum again { AGAIN_NOT, AGAIN, AGAIN_TO_THE_END };
 
 struct machine {
     struct guestmem mem;
@@ -106,6 +108,8 @@ struct machine {
     struct skerry_console *console;
     struct exchange exchange;
     struct storage_result result;
+    struct regexes regexes;
+    enum again again;
     struct tasks *tasks; /* of storage; while it boots its own, or NULL */
     struct fetch *fetch; /* what the program waits for, or NULL; malloc'ed */
     uint32_t fetches;    /* of this request */
@@ -115,8 +119,6 @@ struct machine {
     int is_kept;         /* it was not put back after the last one, which ... */
     int last_paused;     /* ... the program took that goes on behind its wait */
     int has_next;        /* (next) waits for the program to wait */
-    struct regexes regexes;
-    int again; /* a host call was interrupted: it is to be made again */
     struct kvm_request next;
     uint64_t deadline; /* of what runs now */
     uint64_t pause;    /* when it is to be left for a while, 0 = never */

@@ -187,8 +187,8 @@ static void reset_exchange(struct exchange *x)
     x->sent_ready = x->status = 0;
     x->body = NULL;
     x->body_len = x->content_type_len = 0;
-    x->stream.function = 0;
     x->caching = (struct caching){0};
+    x->stream.function = 0;
 }
 
 int machine_keep(struct machine *m)

@@ -93,7 +93,7 @@ void storage_prepare(struct machine *m, const struct storage_args *a)
     m->reason[0] = 0;
     m->exits = 0;
     m->asleep = 0;
-    m->again = 0;
+    m->again = AGAIN_NOT;
     vcpu_call(&m->vm, &call, 0);
 }
 
@@ -124,6 +124,8 @@ static uint64_t copy_out(struct machine *caller, const struct storage_args *a,
 int storage_mend(struct skerry_storage *s)
 {
     struct skerry_error err;
+    if (s->machine.regexes.changed) /* by the call before */
+        regexes_restore(&s->machine.regexes, &s->snapshot->regexes);
     if (!s->broken)
         return 0;
     machine_close(&s->machine);
@@ -145,8 +147,6 @@ static int enter(struct skerry_storage *s, struct storage_args *a,
     if (ret < 0)
         return ret;
     struct machine *m = &s->machine;
-    if (m->regexes.changed)
-        regexes_restore(&m->regexes, &s->snapshot->regexes);
     if (copy_in(m, caller, a) < 0) {
         console_note(m->console, "storage call: arguments do not fit");
         return -E2BIG;

@@ -295,6 +295,35 @@ def test_a_long_match_in_storage_leaves_the_loop_too(program):
         assert clone.resume().body == b"1 -1"
 
 
+def test_a_long_match_in_a_storage_task_comes_to_its_end(guest):
+    """... though a task is left ten times a second to see if the process ends."""
+    vm = guest(
+        r"""
+        static long h, found;
+        static char text[20000];
+        static void search(void *data, size_t len)
+        {
+            found = sys_regex_match(h, text, sizeof text);
+        }
+        static void look(size_t n, struct virtbuffer buf[], size_t res)
+        {
+            storage_return(&found, sizeof found);
+        }
+        START { h = sys_regex_compile("a*+[xy]", 7); memset(text, 'a', sizeof text); }
+        HANDLE {
+            if (url[1] == 't')
+                storage_task((storage_func)search, "", 1);
+            storage_call(look, 0, 0, &found, sizeof found);
+            reply("%ld", found);
+        }
+        """,
+        storage=True,
+    )
+    assert vm.text("/task") == "0"
+    assert vm.storage.run_task()
+    assert vm.text("/") == "-1"
+
+
 def test_on_error_answers_when_a_match_has_used_up_the_time(program):
     vm = program(
         r"""

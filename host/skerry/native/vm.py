@@ -19,9 +19,9 @@ _LINES = int(lib.SKERRY_LINES)
 _BUSY = int(lib.SKERRY_BUSY)
 _UNSYNCED = int(lib.SKERRY_UNSYNCED)
 _TASKS = int(lib.SKERRY_TASKS)
+_WAITS = int(lib.SKERRY_WAITS)
 _STREAM = int(lib.SKERRY_STREAM)
 _MORE = int(lib.SKERRY_MORE)
-_WAITS = int(lib.SKERRY_WAITS)
 _RARE = _FAILED | _DISCARD | _LARGE | _LINES | _BUSY | _UNSYNCED | _TASKS | _WAITS
 _RARE |= _STREAM | _MORE
 _HAS = int(lib.SKERRY_HAS_DATE) | int(lib.SKERRY_HAS_SERVER)  # as in Response
@@ -103,7 +103,8 @@ class Vm(Owner):
         return self._answers(_run(raw))
 
     def resume(self) -> Response | None:
-        """Carries a request on to its end; may take up to its limit. None: it waits."""
+        """Carries a request, or a piece of its body, on to its end; may take up to its
+        limit. None: it (waits), or wants more of its body."""
         lib.skerry_resume(self.raw)
         return self._answer()
 
@@ -111,6 +112,10 @@ class Vm(Owner):
         """The same, but returns after the inline time: None, it is (busy)."""
         lib.skerry_go_on(self.raw)
         return self._answer()
+
+    def _answer(self) -> Response | None:
+        answers = self._answers(1)
+        return answers[0] if answers else None
 
     def wanted(self) -> Wanted:
         """What the request fetches that (waits)."""
@@ -146,14 +151,9 @@ class Vm(Owner):
 
     def post(self, piece: bytes) -> Response | None:
         """Gives the program the next (piece), b"" after the last one. None: it wants
-        more, unless it is (busy) or (waits): then go on as with all requests. To give
-        up in between: reset()."""
+        more, unless it is (busy) or (waits). To give up in between: reset()."""
         lib.skerry_post(self.raw, piece, len(piece))
         return self._answer()
-
-    def _answer(self) -> Response | None:
-        answers = self._answers(1)
-        return answers[0] if answers else None
 
     @property
     def stream_length(self) -> int | None:
