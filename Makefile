@@ -55,6 +55,7 @@ bench: $(VENV)/dev examples ## measure, print a table, write bench/results/lates
 	$(PYTHON) bench/micro.py
 	$(PYTHON) bench/commits.py
 	$(PYTHON) bench/http.py
+	$(PYTHON) bench/streaming.py
 	$(PYTHON) bench/workers.py
 	$(PYTHON) bench/beside.py
 	$(PYTHON) bench/restart.py

@@ -14,6 +14,7 @@ done
 python3 -c 'import ensurepip, sysconfig, os, sys
 sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' 2>/dev/null ||
     missing+=(python3-venv python3-dev)
+[ -e /usr/include/pcre2.h ] || missing+=(libpcre2-dev)
 compgen -G "/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a" >/dev/null ||
     missing+=(libclang-rt-dev)
 [ ${#missing[@]} -eq 0 ] && exit 0

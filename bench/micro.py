@@ -8,6 +8,7 @@ not be measured; the table then goes to standard error.
 """
 
 import argparse
+import asyncio
 import faulthandler
 import json
 import sys
@@ -21,7 +22,7 @@ from statistics import median
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import pairs, report, subject
+from bench import asking, pairs, report, subject
 from bench.floor import Floor, FloorError
 from bench.pairs import timed
 from skerry.program import Program
@@ -49,6 +50,11 @@ class Micro:
         with closing(subject.open_counter()) as counter:
             return self._over_floor(counter)
 
+    def regex_over_floor(self) -> float:
+        """The whole request, its match included."""
+        with closing(subject.open_regex()) as program:
+            return self._over_floor(program)
+
     def reset_us(self) -> float:
         with closing(subject.open_hello()) as hello:
             return median(hello.reset_us() for _ in range(self.rounds * 20))
@@ -75,6 +81,12 @@ class Micro:
     def clone_us(self) -> float:
         with closing(subject.open_hello()) as hello:
             return median(hello.clone_us() for _ in range(self.rounds))
+
+    def fetch_over_request(self) -> float:
+        """The whole request, and the one to this host that it makes."""
+        with closing(subject.boot_fetch()) as program:
+            work = asking.ratio(program, b"/fetch", b"/plain", BATCH, self.rounds)
+            return asyncio.run(work)
 
     def _over_floor(self, machine: subject.Machine) -> float:
         """Turns of BATCH calls beside turns of BATCH bare exits, by the median."""
@@ -123,6 +135,8 @@ def anonymous_kib() -> int:
 FIGURES: tuple[Callable[[Micro], float], ...] = (
     Micro.call_reset_over_floor,
     Micro.storage_over_floor,
+    Micro.regex_over_floor,
+    Micro.fetch_over_request,
     Micro.reset_us,
     Micro.exits_per_request,
     Micro.boot_ms,

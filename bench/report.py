@@ -29,6 +29,10 @@ class Limit:
 LIMITS = {
     "call_reset_over_floor": Limit("hello: call + reset / bare KVM_RUN", 1.15, "x"),
     "storage_over_floor": Limit("counter: call + reset / bare KVM_RUN", 3.4, "x"),
+    "regex_over_floor": Limit(
+        "match in 200 bytes: call + reset / bare KVM_RUN", 2.7, "x"
+    ),
+    "fetch_over_request": Limit("fetching from this host / plain request", 6.5, "x"),
     "reset_us": Limit("hello: reset", 2, "us"),
     "exits_per_request": Limit("KVM_RUN per plain request", 1),
     "boot_ms": Limit("hello: boot to ready", 10, "ms"),
@@ -58,6 +62,7 @@ LIMITS = {
     ),
     "shared_over_storage_1": Limit("1 worker: scounter / counter", 3.0, "x"),
     "shared_over_storage_2": Limit("2 workers: scounter / counter", 3.0, "x"),
+    "stream_floor_over_ours": Limit("stream: bare uvloop / ours", 3.0, "x"),
     "p99_beside_slow": Limit("p99 of hello: beside slow / alone", 15, "x"),
     "start_ms": Limit("skerry serve: start to first answer", 1000, "ms"),
     "restart_ms": Limit("worker killed: until the next answer", 400, "ms"),

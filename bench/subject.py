@@ -127,6 +127,11 @@ def open_headers() -> Machine:
     return _open(guests.build("headers"))
 
 
+def open_regex() -> Machine:
+    """regex.c: a call holds one match of a simple pattern in 200 bytes."""
+    return _open(guests.build("regex"))
+
+
 def open_pages(count: int, file: Path | None = None) -> Machine:
     """pages.c: a call holds one storage call, which writes (count) pages; (file) keeps
     the storage."""
@@ -146,3 +151,8 @@ def boot_hello() -> Program:
 def boot_counter() -> Program:
     """counter, from its file until both of its machines are ready."""
     return _start(EXAMPLES / "counter", storage=True, stdout=False)
+
+
+def boot_fetch() -> Program:
+    """fetch.c: it fetches from itself, or does not, as the path says."""
+    return _start(guests.build("fetch"))

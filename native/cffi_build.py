@@ -35,5 +35,5 @@ ffi.set_source(
     + ["guest/include/kvm_api.h"],
     define_macros=[("_GNU_SOURCE", None)],
     extra_compile_args=["-O2", "-g", "-std=gnu11", "-fvisibility=hidden"],
-    libraries=["pthread"],
+    libraries=["pthread", "pcre2-8"],
 )

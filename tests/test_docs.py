@@ -55,6 +55,7 @@ def test_the_configuration_page_has_the_limits_of_the_code():
         f"{limits.target // KIB} KiB",
         f"{limits.head // KIB} KiB",
         f"{limits.body // MIB} MiB",
+        f"{limits.upload >> 30} GiB",
         f"{limits.connections}",
         f"{limits.idle_time:g} s",
         f"{limits.head_time:g} s",
@@ -90,14 +91,11 @@ def test_the_programs_page_lists_the_system_calls_of_the_code():
     assert page == set(table)
 
 
-def test_the_programs_page_lists_the_host_calls_that_are_not_there():
+def test_every_host_call_of_the_header_is_there():
     header = text_of("guest/include/kvm_api.h").partition("/* --- Callbacks")[0]
     named = set(re.findall(r"#define KVM_API_(\w+) 0x", header))
     there = set(re.findall(r"\{KVM_API_(\w+),", text_of("native/src/hostcall.c")))
-    page = between(
-        text_of("docs/guest-programs.md"), "missing host calls: native/src/hostcall.c"
-    )
-    assert there and page == named - there
+    assert named and named <= there
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -132,8 +132,8 @@ struct ResponseHeader {
 /* What backend_response_extra adds to a response. Clear it before filling it in. */
 struct BackendResponseExtra {
     const struct ResponseHeader *headers;
-    uint16_t num_headers; /* at most KVM_API_MAX_EXTRA_HEADERS */
-    bool cached;
+    uint16_t num_headers;   /* at most KVM_API_MAX_EXTRA_HEADERS */
+    bool cached;            /* true: as set_cacheable(true, ttl, grace, keep) */
     float ttl, grace, keep; /* seconds */
     uint64_t reserved[4];
 };
@@ -163,7 +163,13 @@ struct meminfo {
     uint64_t reqmem_current; /* what this request has written */
 };
 
-/* An outgoing request's body, and its result. */
+/* An outgoing request's body, and its result. It is a POST of (post_buflen) bytes at
+ * (post_buffer), or without any a GET. (headers) and (content) are memory of the
+ * program for (headers_length) and (content_length) bytes: it gets the answer's fields,
+ * lines "Name: value\r\n", and body, and these lengths become theirs. Without memory
+ * (NULL or a length of 0) they are not copied, and only their lengths are told.
+ * (ctype) gets the content type, its first 127 bytes and a NUL, and (ctlen) its
+ * length. Nothing here changes when the fetch fails. */
 struct curl_op {
     uint32_t status, post_buflen;
     const void *post_buffer;
@@ -174,13 +180,21 @@ struct curl_op {
     char ctype[128];
 };
 
-/* Header fields of an outgoing request. */
+/* Header fields of an outgoing request: "Name: value" with its length; NULL: none.
+ * They go with it when (unused) of its struct curl_options points here and (unused2)
+ * says KVM_API_FETCH_FIELDS: curl_with_fields() sees to both. Host, Content-Length
+ * and other fields that frame a message or rule the connection are refused. */
+#define KVM_API_FETCH_FIELDS_MAX 12
+#define KVM_API_FETCH_FIELDS 0x646c6566u /* "feld" */
 struct curl_fields {
     const char *ptr[12];
     uint16_t len[12];
 };
 
-/* How an outgoing request is made. */
+/* How an outgoing request is made. (follow_location): up to 5 redirects are followed.
+ * (dummy_fetch): everything is checked, nothing is sent, and the status is 0.
+ * (tcp_fast_open) changes nothing. (interface) and (dont_verify_host) are not the
+ * program's to choose: a fetch that sets one of them is refused. */
 struct curl_options {
     const char *interface, *unused;
     int8_t follow_location, dummy_fetch, tcp_fast_open, dont_verify_host;
@@ -218,7 +232,7 @@ struct kvm_api_exchange {
 
 /* A header operation in data[], at a multiple of 8; (len) bytes of text follow it. */
 struct kvm_api_header_op {
-    uint32_t op;    /* KVM_API_HTTP_APPEND or KVM_API_HTTP_SET */
+    uint32_t op;    /* KVM_API_HTTP_APPEND, _SET, or KVM_API_SET_CACHEABLE */
     uint16_t where; /* 0 the request, 1 the response */
     uint16_t len;
 };
@@ -589,17 +603,24 @@ static inline uint64_t kvm_api_ms(float seconds)
     return seconds < 1e12f ? (uint64_t)((double)seconds * 1000.0) : (uint64_t)1e15;
 }
 
-/* Says whether the response may be cached, and for how many milliseconds. */
+/* Says whether the response may be cached, and for how many milliseconds: it is fresh
+ * for (ttl), may be given for (grace) more while a new one is fetched, and for (keep)
+ * more than (ttl) when fetching one fails. That is a Cache-Control field of whole
+ * seconds, "public, max-age=TTL, stale-while-revalidate=GRACE, stale-if-error=KEEP" or
+ * "no-store"; one that the program sets itself wins. What is said last counts. */
 static inline void sys_set_cacheable(bool cacheable, uint64_t ttl_ms, uint64_t grace_ms,
                                      uint64_t keep_ms)
 {
     kvm_api_call(KVM_API_SET_CACHEABLE, cacheable, ttl_ms, grace_ms, keep_ms);
 }
 
-/* Says whether the response may be cached, and for how many seconds. */
+/* The same in seconds, without an exit where there is an exchange page. */
 static inline void set_cacheable(bool cacheable, float ttl, float grace, float keep)
 {
-    sys_set_cacheable(cacheable, kvm_api_ms(ttl), kvm_api_ms(grace), kvm_api_ms(keep));
+    const uint64_t said[4] = {cacheable, kvm_api_ms(ttl), kvm_api_ms(grace),
+                              kvm_api_ms(keep)};
+    if (!kvm_api_gather(KVM_API_SET_CACHEABLE, (const char *)said, sizeof(said)))
+        sys_set_cacheable(cacheable, said[1], said[2], said[3]);
 }
 
 /* --- Headers ---
@@ -957,11 +978,16 @@ static inline void *kvm_api_shm_alloc(size_t size, size_t align)
         sizeof(__VA_ARGS__), __alignof__(__typeof__(__VA_ARGS__))))
 #endif
 
-/* --- Regular expressions (PCRE) ---
+/* --- Regular expressions (PCRE2, on bytes) ---
  *
- * Handles made at start-up work in every request. At most 64 at a time. */
+ * Handles made at start-up work in every request. What a request makes or frees is as
+ * before when it ends, and so with a storage call. At most 64 at a time, of at most
+ * 4096 bytes each; at start-up 64 KB of them. A match that would take too many steps is
+ * none, and texts of more than 4 MB, or strings of more than 1 MB, are refused. Memory
+ * that cannot be read or written fails the request. */
 
-/* Compiles the (len) bytes at (pattern). Returns a handle, or negative. */
+/* Compiles the (len) bytes at (pattern). Returns a handle, 1 or more, or negative; at
+ * start-up the log says why. */
 static inline long sys_regex_compile(const char *pattern, size_t len)
 {
     return kvm_api_call(KVM_API_REGEX_COMPILE, KVM_API_WORD(pattern), len, 0, 0);
@@ -973,7 +999,7 @@ static inline long sys_regex_free(long handle)
     return kvm_api_call(KVM_API_REGEX_FREE, KVM_API_WORD(handle), 0, 0, 0);
 }
 
-/* Returns 0 or more if the (len) bytes at (text) match, else negative. */
+/* Returns 0 or more if there is a match in the (len) bytes at (text), else negative. */
 static inline long sys_regex_match(long handle, const char *text, size_t len)
 {
     return kvm_api_call(KVM_API_REGEX_MATCH, KVM_API_WORD(handle), KVM_API_WORD(text),
@@ -982,7 +1008,8 @@ static inline long sys_regex_match(long handle, const char *text, size_t len)
 
 /* Replaces the first match (flags 1: all) in the string (text) by the string (subst),
  * and writes the result, with a NUL, to (dst) of (dstlen) bytes. Returns its length,
- * the NUL included, or -1. */
+ * the NUL included, or -1. In (subst) \0 or \& is the match, \1 to \9 are its groups,
+ * and two backslashes are one. */
 static inline long sys_regex_subst(long handle, const char *text, const char *subst,
                                    char *dst, size_t dstlen, unsigned flags)
 {
@@ -990,8 +1017,9 @@ static inline long sys_regex_subst(long handle, const char *text, const char *su
                          KVM_API_WORD(subst), KVM_API_WORD(dst), dstlen, flags);
 }
 
-/* Copies the headers that match from (src) to (dst), each REQUEST or RESPONSE. Returns
- * how many, or negative. */
+/* Copies the headers whose "Name: value" matches from (src) to (dst), one of them
+ * REQUEST and the other RESPONSE, and leaves out what http_append would refuse. Returns
+ * how many, or negative. In storage it fails like the other calls about headers. */
 static inline long sys_regex_copyto(long handle, int src, int dst)
 {
     return kvm_api_call(KVM_API_REGEX_COPYTO, KVM_API_WORD(handle), KVM_API_WORD(src),
@@ -1000,9 +1028,38 @@ static inline long sys_regex_copyto(long handle, int src, int dst)
 
 /* --- Outgoing HTTP --- */
 
-/* Fetches (url) of (len) bytes; one that is only a path means this host. (options) may
- * be NULL. What (*result) asks to be posted is sent, and the answer is put into it.
- * Returns 0, or negative. */
+/* Has a fetch with (options) send (fields) too. Both must live until it is over. */
+static inline void curl_with_fields(struct curl_options *options,
+                                    const struct curl_fields *fields)
+{
+    options->unused = (const char *)fields;
+    options->unused2 = KVM_API_FETCH_FIELDS;
+}
+
+/* Fetches (url) of (len) bytes; one that is only a path ("/other?x=1") means this host,
+ * any other is "http://..." or "https://...". (options) may be NULL. What (*result)
+ * asks to be posted is sent, and the answer, whatever its status, is put into it. The
+ * program stands still meanwhile, which does not count for its request's time; a fetch
+ * may take 8 seconds, and a request may make 32. Returns 0, or negative (errno.h):
+ *
+ *   -EACCES        the configuration's allowed_hosts does not allow it, or an option
+ *   -EINVAL        a malformed URL or field
+ *   -EFAULT        memory that the program cannot read or write
+ *   -EAGAIN        start-up or a warm-up request; or the host cannot fetch just now
+ *   -EDQUOT        more than 32 fetches in one request
+ *   -ETIMEDOUT     no connection after 5 seconds, or no whole answer after 8
+ *   -ECONNREFUSED  nobody listens there
+ *   -EHOSTUNREACH  there is no such host, or no way to it
+ *   -ECONNRESET    the connection broke off
+ *   -EPROTO        not HTTP, or a certificate that does not hold
+ *   -ELOOP         more than 5 redirects, with follow_location
+ *   -EMSGSIZE      the answer is larger than the memory for it
+ *   -EFBIG         it, or what is to be posted, is larger than 16 MiB
+ *   -ENOMEM        the host has no memory for it
+ *
+ * A program on this host that fetches from this host, and so on, gets a response with
+ * status 508 at depth 8. In storage, which all requests wait for, a fetch fails the
+ * function. */
 static inline long sys_fetch(const char *url, size_t len,
                              const struct curl_options *options, struct curl_op *result)
 {
@@ -1062,7 +1119,8 @@ static inline int sys_is_debug(void)
     return (int)kvm_api_call(KVM_API_IS_DEBUG, 0, 0, 0, 0);
 }
 
-/* Stops here for a debugger, if there is one. */
+/* With "allow_debug" in the configuration, logs where the program is, and its
+ * registers. Then it goes on. */
 static inline void sys_breakpoint(void)
 {
     kvm_api_call(KVM_API_BREAKPOINT, 0, 0, 0, 0);

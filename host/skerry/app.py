@@ -1,9 +1,10 @@
 """All programs that a process serves, and the request handler that they share."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from skerry.counts import Counts
+from skerry.fetching import Fetching, Nowhere, Outside
 from skerry.log import Log
 from skerry.message import Request, Response
 from skerry.native import NativeError
@@ -20,6 +21,8 @@ class Absent:
     def __init__(self, status: int, text: str) -> None:
         self._response = Response.text(status, text)
 
+    takes_pieces = False
+
     def answer(self, request: Request) -> Response:
         """The same for every (request)."""
         return self._response
@@ -33,10 +36,12 @@ class App:
     """The handler of an HTTP server: app(request) is its response, or will be.
 
     Programs are added by a number that is never used again, and serve once use() names
-    them; who is not named any more finishes what it has begun, and is closed."""
+    them; who is not named any more finishes what it has begun, and is closed. What they
+    fetch from other hosts comes from (outside)."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, outside: Outside | None = None) -> None:
         self._log = log
+        self._fetching = Fetching(self.answer_inner, outside or Nowhere())
         self._programs: dict[int, Program | Absent] = {}
         self._past: dict[str, Counts] = {}  # of programs that left
         self._leaving: set[asyncio.Task[None]] = set()
@@ -46,7 +51,8 @@ class App:
         """Takes over (parcel) as (number). When there is no room for it, that is
         logged, and it answers 503."""
         try:
-            self._programs[number] = program = Program(unpack(parcel), self._log)
+            program = Program(unpack(parcel), self._log, self._fetching)
+            self._programs[number] = program
             program.begin_tasks()
         except NativeError as error:
             self._log.problem(f"a program cannot be served here: {error}")
@@ -82,6 +88,19 @@ class App:
 
     def __call__(self, request: Request) -> Response | None:
         return self._router.match(request.host, request.target).answer(request)
+
+    def answer_inner(
+        self, request: Request, depth: int
+    ) -> Response | Awaitable[Response] | None:
+        """The same for a request that a program of this host makes, at (depth)."""
+        found = self._router.match(request.host, request.target)
+        if isinstance(found, Program):
+            return found.answer_inner(request, depth)
+        return found.answer(request)
+
+    def takes_pieces(self, request: Request) -> bool:
+        """Whether the body of (request) is wanted piece by piece, as it arrives."""
+        return self._router.match(request.host, request.target).takes_pieces
 
     def counts(self) -> dict[str, Counts]:
         """What programs have done here, by name, from the beginning."""

@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass
 
+from skerry.egress import parse_entry
+from skerry.jsonc import Value
 from skerry.records import Either, Part, Record, Several
 from skerry.values import (
     Choice,
@@ -12,8 +14,10 @@ from skerry.values import (
     Number,
     Pairs,
     Pattern,
+    Schema,
     Text,
     Texts,
+    wrong,
 )
 
 # The group that always exists.
@@ -67,10 +71,24 @@ DOWNLOAD = Record(
         "sha256": Part(DIGEST),
     },
 )
-HOST = Pattern(
-    r"[0-9A-Za-z.:*/\[\]_-]+",
-    'a host such as "example.com", "*.example.com:8443", "10.1.0.0/16"',
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """An entry of allowed_hosts."""
+
+    expected: str = 'a host such as "example.com", "*.example.com:8443", "10.1.0.0/16"'
+
+    def read(self, value: Value) -> str:
+        text = Text(self.expected).read(value)
+        try:
+            parse_entry(text)
+        except ValueError:
+            raise wrong(self.expected, value) from None
+        return text
+
+    def schema(self) -> Schema:
+        return Pattern(r"[0-9A-Za-z.:*/\[\]_-]+", self.expected).schema()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +169,7 @@ KEYS = {
     ),
     "current_working_directory": Key(INSIDE, "/", "where relative paths begin"),
     "allowed_hosts": Key(
-        Several("a list of hosts", HOST, 256),
+        Several("a list of hosts", Host(), 256),
         (),
         "hosts that sys_fetch may reach; this one always",
     ),

@@ -76,6 +76,48 @@ class Request:
         return f"<Request {line}, {len(self.body)} bytes of body>"
 
 
+class Cut(Exception):
+    """A body ends in the middle: who sends it is gone, or has failed. Who raises this
+    has told why, if it is worth telling."""
+
+
+class Arriving(Protocol):
+    """A body on its way in."""
+
+    @property
+    def is_complete(self) -> bool:
+        """All of it is here; what is not taken yet waits."""
+
+    async def next(self) -> bytes:
+        """What has come since the last time, as soon as there is something: b"" when
+        there is no more. Raises Cut."""
+
+    def take(self) -> bytes:
+        """What is there and has not been taken."""
+
+
+class Upload(Request):
+    """A request whose head has arrived; (pieces) is the body, and (body) stays b""
+    until somebody takes all of it at once."""
+
+    __slots__ = ("pieces",)
+
+    pieces: Arriving
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """(request), before its body."""
+        made = cls(
+            request.method,
+            request.target,
+            request.host,
+            request.headers,
+            request.content_type,
+        )
+        made.id_line = request.id_line
+        return made
+
+
 class Response:
     """An answer: its status (200 to 999), and the rest of it as it goes out.
 
@@ -123,3 +165,26 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.body)} bytes of body>"
+
+
+class Source(Protocol):
+    """Where the body of a streamed response comes from."""
+
+    async def next(self) -> bytes:
+        """The next piece, b"" after the last one. Raises Cut."""
+
+    def close(self) -> None:
+        """Nobody asks for more. May be called again."""
+
+
+class Streamed(Response):
+    """A response whose body, of (length) bytes, is fetched from (source) while the
+    client takes it; length None: until the source ends. rest has the head only, with
+    the Content-Length if the length is known. Who gets it has to close the source."""
+
+    __slots__ = ("length", "source")
+
+    def __init__(self, head: Response, length: int | None, source: Source) -> None:
+        super().__init__(head.status, head.rest, head.body_at, head.has)
+        self.length = length
+        self.source = source

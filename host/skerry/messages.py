@@ -4,6 +4,7 @@ import msgspec
 
 from skerry.config import Program
 from skerry.counts import Counts
+from skerry.wanted import Fetched, Wanted
 
 # --- The supervisor to the boot process ---
 
@@ -133,7 +134,11 @@ class Drain(msgspec.Struct, tag=True):
     seconds: float
 
 
-Command = Add | Use | Ask | Drain
+class Outgoing(msgspec.Struct, tag=True):
+    """The descriptor leads to the fetcher, from now on."""
+
+
+Command = Add | Use | Ask | Drain | Outgoing
 
 
 # --- A worker to the supervisor ---
@@ -155,3 +160,46 @@ class Counted(msgspec.Struct, tag=True):
 
 
 WorkerNews = Jailed | Serving | Draining | Counted
+
+
+# --- The supervisor to the fetcher ---
+
+
+class Allow(msgspec.Struct, tag=True):
+    """The allowed_hosts of programs, by name; who is not among them has none."""
+
+    programs: dict[str, list[str]]
+
+
+class Join(msgspec.Struct, tag=True):
+    """The descriptor leads to a worker."""
+
+
+FetcherCommand = Allow | Join
+
+
+# --- A worker to the fetcher, and back ---
+
+
+class Fetch(msgspec.Struct, tag=True):
+    """Fetch (wanted) for (program); the answer names it by (id)."""
+
+    id: int
+    program: str
+    wanted: Wanted
+
+
+class Forget(msgspec.Struct, tag=True):
+    """Nobody waits for (id) any more."""
+
+    id: int
+
+
+FromWorker = Fetch | Forget
+
+
+class Brought(msgspec.Struct, tag=True):
+    """What has come of (id)."""
+
+    id: int
+    fetched: Fetched

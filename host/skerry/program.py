@@ -3,33 +3,54 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from math import inf
+from typing import TypeVar
 
 from skerry.counts import Counts
 from skerry.durable import GroupCommit
+from skerry.egress import Policy
 from skerry.failures import describe
+from skerry.fetching import NOBODY, Fetching, Gone, Nowhere, while_there
 from skerry.keys import FSYNC
 from skerry.line import Line
 from skerry.log import Log
-from skerry.message import Request, Response
+from skerry.message import Client, Cut, Request, Response, Streamed, Upload
 from skerry.native import BATCH, NativeError, Remains, Stream, Vm
 from skerry.pool import REST, Pool
 from skerry.start import Started
+from skerry.streaming import Body, arrives, gather, settle, take_in
 from skerry.tasks import Tasks
+from skerry.wanted import Fetched
+
+T = TypeVar("T")
 
 INLINE = 0.001  # seconds that a request may hold up the event loop
 NO_MEMORY = "503 there was no memory for the answer\n"
+GONE = "503 the client has left\n"
 AT_END = 100  # tasks that answer_now runs: those that order each other never end
 NO_MEANS = "503 there are no means for a machine of this program now\n"
 
 
 class Program:
-    """Answers requests from clones of the frozen machine. Owns what was started."""
+    """Answers requests from clones of the frozen machine. Owns what was started. What
+    the program fetches comes from (fetching).
 
-    def __init__(self, started: Started, log: Log) -> None:
+    Requests that programs of this host make have (depth), the number of those that they
+    wait for, and machines of their own at each depth. So a machine waits for deeper
+    ones only, and the deepest wait for none: with `concurrency` of them at each depth
+    nobody waits for ever, and there is an end to how many there are."""
+
+    def __init__(
+        self,
+        started: Started,
+        log: Log,
+        fetching: Fetching | None = None,
+        depth: int = 0,
+    ) -> None:
         self.started = started
         self.config = started.config
         self._log = log
         self.body_limit = started.snapshot.body_limit
+        self.takes_pieces = started.snapshot.takes_pieces  # of a body that arrives
         config = self.config
         self._line = Line(config.max_queue, config.max_request_time, self._refuse)
         self._requests = self._line.requests
@@ -43,6 +64,10 @@ class Program:
         self._commit = GroupCommit(self._sync) if is_synced else None
         self._tasks = self._make_tasks(started)
         self._answered = self._errors = self._refused = 0
+        self._fetching = fetching or Fetching(self.answer_inner, Nowhere())
+        self._policy = Policy(config.allowed_hosts)
+        self._depth = depth
+        self._deeper: Program | None = None
 
     def _clone(self, look: bool = False) -> Vm:
         started = self.started
@@ -67,7 +92,8 @@ class Program:
         """What it has done and is doing."""
         pool, storage = self._pool, self.started.storage
         kept = storage.counts() if storage else None
-        return Counts(
+        deeper = self._deeper.counts() if self._deeper else Counts()
+        return deeper + Counts(
             requests=self._answered,
             errors=self._errors,
             refused=self._refused,
@@ -86,7 +112,8 @@ class Program:
         """All requests have been answered, and nothing runs: it may be closed."""
         is_saved = self._commit is None or self._commit.is_idle
         is_quiet = is_saved and (self._tasks is None or self._tasks.is_idle)
-        return not self._requests and self._pool.is_idle and is_quiet
+        is_alone = self._deeper is None or self._deeper.is_idle
+        return not self._requests and self._pool.is_idle and is_quiet and is_alone
 
     def answer(self, request: Request) -> Response | None:
         """Puts (request) off until the event loop has read what else there is: then
@@ -97,6 +124,15 @@ class Program:
         self._requests.append(request)
         self._schedule()
         return None
+
+    def answer_inner(self, request: Request, depth: int) -> Response | None:
+        """The same for a request that a program of this host makes, at (depth)."""
+        if depth == self._depth:
+            return self.answer(request)
+        if self._deeper is None:
+            below = self._depth + 1
+            self._deeper = Program(self.started, self._log, self._fetching, below)
+        return self._deeper.answer_inner(request, depth)
 
     def _refuse(self, request: Request, reason: str) -> None:
         request.client.on_response(self._refusal(reason))
@@ -116,6 +152,8 @@ class Program:
         batch = self._line.first(BATCH)
         if not batch:
             return
+        if self.takes_pieces:
+            batch = settle(batch)
         vm = self._free.pop() if self._free else self._pool.take()
         if vm:
             self._serve(batch, vm)
@@ -127,6 +165,9 @@ class Program:
             self._line.refuse_all(NO_MEANS)
 
     def _serve(self, batch: list[Request], vm: Vm) -> None:
+        if self.takes_pieces and arrives(batch[0]):
+            self._begin_upload(batch[0], vm)
+            return
         try:
             answers = vm.serve_batch(batch)
         except MemoryError:
@@ -145,7 +186,7 @@ class Program:
 
     def _lose(self, batch: list[Request], vm: Vm) -> None:
         """There was no memory for the answers, whoever has been served."""
-        self._forsake(vm)
+        self.forsake(vm)
         self._line.leave(len(batch))
         for request in batch:
             self._refuse(request, NO_MEMORY)
@@ -155,30 +196,85 @@ class Program:
     def _answer_rarely(
         self, batch: list[Request], answers: list[Response], vm: Vm
     ) -> None:
-        """After a batch: a request that goes on takes its clone to a thread, and
+        """After a batch: a request that goes on, or waits, takes its clone along, and
         answers wait for the disk if they tell of what is not there yet."""
-        synced, is_busy = self._synced(vm), vm.busy
+        synced, is_busy = self.synced(vm), vm.busy or vm.waits
         if is_busy:
             self._line.leave(1)
             self._look_at_tasks(vm)
         else:
-            self._finish(vm)
+            answers[-1:] = [self._end(vm, each) for each in answers[-1:]]
         for request, answer in zip(batch, answers, strict=False):
             later = self._when(synced, answer) if synced else answer
             request.client.on_response(later)
         if is_busy:
-            batch[len(answers)].client.on_response(self._resume(vm))
+            client = batch[len(answers)].client
+            client.on_response(self._resume(vm, client))
 
-    async def _resume(self, vm: Vm) -> Response:
+    async def _resume(self, vm: Vm, client: Client) -> Response:
         try:
-            response = await self._pool.run(vm.resume)
+            response = await self.carry_on(vm, client)
         except (MemoryError, RuntimeError):  # also: can't start new thread
-            self._forsake(vm)
+            self.forsake(vm)
             return self._refusal(NO_MEMORY)
+        except Gone:
+            self._pool.drop(vm)
+            return self._refusal(GONE)
+        assert response, "it has its whole body"
+        return await self._conclude(vm, response)
+
+    async def _conclude(self, vm: Vm, response: Response) -> Response:
+        """(response) has come late, and alone."""
         self._answered += 1
-        synced = self._synced(vm)
-        self._finish(vm)
+        synced = self.synced(vm)
+        response = self._end(vm, response)
         return await self._when(synced, response) if synced else response
+
+    async def carry_on(self, vm: Vm, client: Client) -> Response | None:
+        response = None
+        while response is None and (vm.busy or vm.waits):
+            if vm.waits:
+                work = self._fetch(vm, client, self._depth)
+                vm.fetched(await while_there(client, work))
+                response = vm.go_on()
+            else:
+                response = await self.run(vm.resume)
+        return response
+
+    async def _fetch(self, vm: Vm, client: Client, depth: int) -> Fetched:
+        """What (vm) waits for, which serves at (depth)."""
+        return await self._fetching.fetch(
+            self.config.name, self._policy, vm.wanted(), depth + 1, client
+        )
+
+    def _end(self, vm: Vm, response: Response) -> Response:
+        """Takes (vm) back, unless it has to make the body of (response) first."""
+        if not (vm.rare and vm.streams):
+            self.finish(vm)
+            return response
+        self.look_at(vm)
+        return Streamed(response, vm.stream_length, Body(self, vm))
+
+    def _begin_upload(self, request: Request, vm: Vm) -> None:
+        self._line.leave(1)
+        assert isinstance(request, Upload)
+        request.client.on_response(self._upload(request, vm))
+        if self._requests:
+            self._schedule()
+
+    async def _upload(self, request: Upload, vm: Vm) -> Response:
+        try:
+            response = await take_in(self, request, vm)
+        except Cut:
+            self.put_back(vm)
+            raise
+        except Gone:
+            self._pool.drop(vm)
+            raise Cut from None
+        except (MemoryError, RuntimeError):
+            self.forsake(vm)
+            return self._refusal(NO_MEMORY)
+        return await self._conclude(vm, response)
 
     def answer_now(
         self, request: Request, look: Callable[[Remains], None]
@@ -186,25 +282,49 @@ class Program:
         """Serves (request) on this thread, however long it takes. Also tells if it
         failed, whatever on_error has answered: (look) is shown what is left of it
         before. NativeError where it cannot be kept."""
-        with self._clone(look=True) as vm:
+        return asyncio.run(self.answer_alone(request, look=look))
+
+    async def answer_alone(
+        self,
+        request: Request,
+        depth: int = 0,
+        look: Callable[[Remains], None] | None = None,
+    ) -> tuple[Response, bool]:
+        """The same at (depth), for an event loop that nothing else waits for."""
+        with self._clone(look is not None) as vm:
             response = vm.serve(request)
             while response is None:
-                if vm.failed:
+                if vm.waits:
+                    vm.fetched(await self._fetch(vm, NOBODY, depth))
+                elif look and vm.failed:
                     with vm.remains() as left:
                         look(left)
-                response = vm.look_on()
-            self._look_at(vm)
+                response = vm.resume()
+            has_failed = bool(vm.rare) and vm.failed
+            if vm.rare and vm.streams:
+                response = gather(vm, response)
+            self._tell_of(vm)
             if vm.rare and vm.unsynced:
                 self._sync()
             if self._tasks and self._tasks.run(AT_END):
                 self._print()
-            return response, bool(vm.rare) and vm.failed
+            return response, has_failed or (bool(vm.rare) and vm.failed)
 
-    def _forsake(self, vm: Vm) -> None:
+    # What goes on with a clone, also for bodies in pieces.
+
+    async def run(self, work: Callable[[], T]) -> T:
+        return await self._pool.run(work)
+
+    def forsake(self, vm: Vm) -> None:
         self._log.problem(f"program '{self.config.name}': no memory for an answer")
         self._pool.drop(vm)
 
-    def _look_at(self, vm: Vm) -> None:
+    def look_at(self, vm: Vm) -> None:
+        """Tells what is out of the ordinary; its tasks begin here."""
+        self._tell_of(vm)
+        self._look_at_tasks(vm)
+
+    def _tell_of(self, vm: Vm) -> None:
         """Tells what is out of the ordinary."""
         if vm.rare and vm.has_lines:
             self.started.print_lines(self._log)
@@ -213,10 +333,19 @@ class Program:
             text = describe(vm.failure, self.started.symbols)
             self._log.program(self.config.name, Stream.HOST, text)
 
-    def _finish(self, vm: Vm) -> None:
+    def put_back(self, vm: Vm) -> None:
+        """Takes a clone that is as a request left it."""
+        is_lost = bool(vm.rare) and vm.discard
+        if is_lost or vm.reset() < 0:
+            self._pool.drop(vm)
+        else:
+            self._pool.give(vm)
+        if self._requests:
+            self._schedule()
+
+    def finish(self, vm: Vm) -> None:
         """Tells what is out of the ordinary, and gives the clone back."""
-        self._look_at(vm)
-        self._look_at_tasks(vm)
+        self.look_at(vm)
         if vm.rare and vm.discard:
             self._pool.drop(vm)
         else:
@@ -251,7 +380,7 @@ class Program:
 
     # Storage that is kept, with durability "fsync".
 
-    def _synced(self, vm: Vm) -> Awaitable[None] | None:
+    def synced(self, vm: Vm) -> Awaitable[None] | None:
         """What the answers of (vm) have to wait for. To be called before (vm) is given
         back: then the program is never idle in between."""
         is_unsynced = self._commit and vm.rare and vm.unsynced
@@ -263,6 +392,8 @@ class Program:
             await synced
         except NativeError:
             self._errors += 1
+            if isinstance(answer, Streamed):
+                answer.source.close()
             return Response.text(500, "500 storage could not be written\n")
         return answer
 
@@ -279,10 +410,15 @@ class Program:
 
     def close(self) -> None:
         """Ends its machines. None may be serving."""
+        self._close()
+        self.started.close()
+
+    def _close(self) -> None:
+        if self._deeper:
+            self._deeper._close()
         self._line.close()
         if self._tasks:
             self._tasks.close()
         self._pool.close()
         if self._commit:
             self._commit.close()
-        self.started.close()

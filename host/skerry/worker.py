@@ -23,13 +23,16 @@ from skerry.log import Log
 from skerry.messages import (
     Add,
     Ask,
+    Brought,
     Command,
     Counted,
     Drain,
     Draining,
+    Outgoing,
     Serving,
     Use,
 )
+from skerry.remote import Remote
 from skerry.start import Parcel
 
 GRACE = 30.0  # seconds that requests in flight get to finish, if nobody says else
@@ -44,7 +47,8 @@ class Worker:
         self._channel = channel
         self._sockets = sockets
         self._log = Log()
-        self._app = App(self._log)
+        self._remote = Remote()
+        self._app = App(self._log, self._remote)
         self._server: http.Server | None = None
         self._end = asyncio.get_running_loop().create_future()
 
@@ -58,6 +62,7 @@ class Worker:
         if self._server:
             await self._drain(self._server, seconds)
         obeying.cancel()
+        self._remote.close()
         self._app.close()
 
     def end(self, seconds: float) -> None:
@@ -97,13 +102,18 @@ class Worker:
             case Ask():
                 connections = self._server.connections if self._server else 0
                 await self._channel.send(Counted(connections, self._app.counts()))
+            case Outgoing():
+                sock = socket.socket(fileno=fds[0])
+                self._remote.use(Channel(sock, Brought))
             case Drain():
                 self.end(command.seconds)
 
     async def _use(self, command: Use) -> None:
         self._app.use(command.programs)
         if self._server is None:
-            self._server = await http.serve_on(self._app, self._sockets)
+            self._server = await http.serve_on(
+                self._app, self._sockets, in_pieces=self._app.takes_pieces
+            )
         await self._channel.send(Serving())
 
 

@@ -6,6 +6,7 @@
  * differ from the frozen image are on the dirty list, and on the list are only pages
  * that ring 3 may write; an answer is well-formed. */
 #include <asm/unistd_64.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 
 #include "bare.h"
 #include "demand.h"
+#include "fetch.h"
 #include "hostcall.h"
 #include "input.h"
 #include "paging.h"
@@ -112,6 +114,27 @@ static void check_answer(void)
         sum = (uint8_t)(sum + reply.body[i]);
 }
 
+/* What it waited for comes, with lengths from anywhere. */
+static int fetched(void)
+{
+    static const char bytes[256];
+    const struct skerry_wanted *w = &m->fetch->wanted;
+    volatile uint8_t sum = 0;
+    for (uint32_t i = 0; i < w->url_len + w->fields_len + w->body_len; i++)
+        sum = (uint8_t)(sum + w->url[i]);
+    const struct skerry_fetched got = {.result = number(1) < 200 ? 0 : -EPROTO,
+                                       .status = 200,
+                                       .type = bytes,
+                                       .headers = bytes,
+                                       .content = bytes,
+                                       .type_len = number(1),
+                                       .headers_len = number(1),
+                                       .content_len = number(1)};
+    fetch_end(m, &got);
+    demand(!m->fetch);
+    return GO_ON;
+}
+
 static int host_call(void)
 {
     static const uint32_t known[] = {KVM_API_REGISTER_FUNC,
@@ -131,8 +154,16 @@ static int host_call(void)
                                      KVM_API_STOP_STORAGE_TASK,
                                      KVM_API_MEMINFO,
                                      KVM_API_LOG,
+                                     KVM_API_FETCH,
                                      KVM_API_RETURNED,
-                                     KVM_API_IS_DEBUG};
+                                     KVM_API_IS_DEBUG,
+                                     KVM_API_BREAKPOINT,
+                                     KVM_API_SET_CACHEABLE,
+                                     KVM_API_REGEX_COMPILE,
+                                     KVM_API_REGEX_FREE,
+                                     KVM_API_REGEX_MATCH,
+                                     KVM_API_REGEX_SUBST,
+                                     KVM_API_REGEX_COPYTO};
     uint64_t which = number(1);
     set_registers(which < 0xf8 ? known[which % (sizeof(known) / sizeof(*known))]
                                : number(8));
@@ -142,7 +173,7 @@ static int host_call(void)
         check_answer();
     if (stop == STOP_STORAGE)
         demand(storage_answer(NULL, &call, m, 0) == STOP_FAILED);
-    return stop;
+    return stop == STOP_FETCH ? fetched() : stop;
 }
 
 static int system_call(void)
@@ -239,6 +270,49 @@ static int spoil(void)
     return GO_ON;
 }
 
+/* A string from the input at (addr), of at most 63 bytes. Its length. */
+static uint64_t string(uint64_t addr)
+{
+    char text[64] = "";
+    uint64_t len = number(1) % sizeof(text);
+    len = len < left ? len : left;
+    memcpy(text, input, len);
+    input += len;
+    left -= len;
+    guest_write(&m->mem, addr, text, len + 1);
+    return len;
+}
+
+static int call(uint32_t nr, const uint64_t arg[6])
+{
+    struct kvm_regs *r = vcpu_regs(&m->vm);
+    *r = (struct kvm_regs){.rax = nr,
+                           .rdi = arg[0],
+                           .rsi = arg[1],
+                           .rdx = arg[2],
+                           .rcx = arg[3],
+                           .r8 = arg[4],
+                           .r9 = arg[5]};
+    return hostcall(m);
+}
+
+/* A pattern, and what it is to match: wild registers rarely meet both. */
+static int regex(void)
+{
+    const uint64_t pattern = m->mem.layout.inbox.begin, text = pattern + 64,
+                   with = pattern + 128, to = pattern + 256;
+    uint64_t pattern_len = string(pattern), len = string(text), room = number(1);
+    string(with);
+    call(KVM_API_REGEX_COMPILE, (const uint64_t[6]){pattern, pattern_len});
+    uint64_t h = vcpu_regs(&m->vm)->rax;
+    if (room < 0x80)
+        return call(KVM_API_REGEX_MATCH, (const uint64_t[6]){h, text, len});
+    if (room < 0xf0)
+        return call(KVM_API_REGEX_SUBST,
+                    (const uint64_t[6]){h, text, with, to, room - 0x80, room & 1});
+    return call(KVM_API_REGEX_COPYTO, (const uint64_t[6]){h, room & 1, !(room & 1)});
+}
+
 /* --- One input, one request --- */
 
 static void begin(void)
@@ -298,6 +372,7 @@ static void end(void)
     else
         check_memory();
     m->touched = 1;
+    m->fetches = 0;
     machine_reset(m, &b.frozen);
     memset(m->mem.shm, 0, PAGE_SIZE);
     free(m->result.data);
@@ -310,8 +385,9 @@ static void end(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int (*const ops[])(void) = {host_call, host_call,   system_call, store,
-                                       gather,    store_words, store_field, spoil};
+    static int (*const ops[])(void) = {host_call,   host_call, system_call,
+                                       store,       gather,    store_words,
+                                       store_field, spoil,     regex};
     input = data;
     left = size;
     begin();

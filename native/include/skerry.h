@@ -66,6 +66,7 @@ struct skerry_boot_options {
     const char *const *envp; /* (envc) strings, "KEY=VALUE" */
     uint32_t envc;
     uint32_t is_storage;
+    uint32_t debug;                 /* is_debug says 1, breakpoints are logged */
     uint64_t max_memory;            /* multiple of 4096 */
     uint64_t max_request_memory;    /* pages one request may write, in bytes */
     uint64_t boot_ns;               /* limit of start-up */
@@ -94,7 +95,7 @@ void skerry_snapshot_close(struct skerry_snapshot *snapshot);
 /* Handing over to another process of the same build. Export writes skerry_snapshot_size
  * bytes to (dst), and returns the descriptor of the memory, which stays the snapshot's.
  * Import takes (fd) over, whatever comes back. */
-size_t skerry_snapshot_size(void);
+size_t skerry_snapshot_size(const struct skerry_snapshot *snapshot);
 int skerry_snapshot_export(const struct skerry_snapshot *snapshot, void *dst);
 int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_shm *shm,
                            struct skerry_snapshot **out, struct skerry_error *err);
@@ -137,10 +138,11 @@ int skerry_storage_open(struct skerry_snapshot *snapshot, uint64_t call_ns,
 void skerry_storage_close(struct skerry_storage *storage);
 
 /* Handing over to another process of the same build, which then works on the same
- * state. Export writes skerry_snapshot_size bytes to (dst); the descriptors stay the
+ * state. Export writes skerry_storage_size bytes to (dst); the descriptors stay the
  * storage's own: memory, control, committed image, and the file or -1. Import takes
  * them over, whatever comes back; it takes one more: control, opened anew for this
  * process by one that may open /proc/self/fd, or -1: then it does that itself. */
+size_t skerry_storage_size(const struct skerry_storage *storage);
 void skerry_storage_export(const struct skerry_storage *storage, void *dst, int fds[4]);
 int skerry_storage_import(const void *src, size_t size, const int fds[5],
                           struct skerry_shm *shm, uint64_t call_ns,
@@ -209,6 +211,8 @@ struct skerry_reply {
     const char *reason;    /* why it failed, or "" */
     uint32_t exits;        /* KVM_RUN calls of this request, storage included */
     uint32_t storage_runs; /* of these, in the storage VM */
+    uint64_t stream_len;   /* with SKERRY_STREAM: bytes of body to come, or UINT64_MAX:
+                            * as many as there will be; then the head has no length */
     /* Only with SKERRY_FAILED: */
     uint64_t rip;             /* where the program was; 0: it had not begun */
     uint64_t caller;          /* the word on top of its stack: where a function that has
@@ -227,9 +231,12 @@ enum {
     SKERRY_LINES = 128,  /* the console has lines */
     SKERRY_BUSY = 256,   /* no answer yet: skerry_resume goes on */
     SKERRY_UNSYNCED = 512, /* give the answer after skerry_storage_sync */
+    SKERRY_STREAM = 1024,  /* the body comes from skerry_stream, then reset */
+    SKERRY_MORE = 2048,    /* no answer yet: skerry_post gives the next piece of body */
     SKERRY_TASKS = 65536,  /* a task of storage is due earlier than before */
+    SKERRY_WAITS = 4096,   /* no answer yet: skerry_wanted says what it waits for */
 };
-enum { SKERRY_OUT_SIZE = 65536, SKERRY_BATCH = 16 };
+enum { SKERRY_OUT_SIZE = 65536, SKERRY_BATCH = 16, SKERRY_PIECE = 65536 };
 
 /* Where small answers are: SKERRY_OUT_SIZE bytes, as long as the vm lives. */
 const char *skerry_vm_out(const struct skerry_vm *vm);
@@ -246,18 +253,73 @@ int skerry_add(struct skerry_vm *vm, const char *method, const char *url,
                size_t body_len);
 
 /* Serves the batch, one request after the other, each from the frozen state. Returns
- * how many replies there are, at least one. It stops behind one that has DISCARD, LARGE
- * or BUSY set, and when the inline time is over; what is left of the batch is
- * forgotten. */
+ * how many replies there are, at least one. It stops behind one that has DISCARD,
+ * LARGE, BUSY or WAITS set, and when the inline time is over; what is left of the batch
+ * is forgotten. */
 int skerry_run(struct skerry_vm *vm);
 
 /* Carries a request that is SKERRY_BUSY to its end, on a thread that may wait: its
  * reply is the first of skerry_vm_replies. */
 void skerry_resume(struct skerry_vm *vm);
 
-/* Puts the clone back to the frozen state. Call it once after each reply without
- * SKERRY_DISCARD. Returns the number of pages put back, or -errno: then close the
- * clone. */
+/* The same on a thread that may not wait: SKERRY_BUSY after the inline time. */
+void skerry_go_on(struct skerry_vm *vm);
+
+/* What a request that is SKERRY_WAITS fetches, good until skerry_fetched: copies that
+ * only the syntax of (fields), lines "Name: value\r\n", has been checked of. */
+struct skerry_wanted {
+    const char *url, *fields, *body;
+    uint32_t url_len, fields_len;
+    uint64_t body_len;
+    uint64_t headers_room, content_room; /* what the program has memory for */
+    uint32_t flags;                      /* SKERRY_FETCH_* */
+};
+enum {
+    SKERRY_FETCH_POST = 1,
+    SKERRY_FETCH_FOLLOW = 2, /* redirects */
+    SKERRY_FETCH_DUMMY = 4,  /* check it, and send nothing */
+};
+enum {
+    SKERRY_FETCH_URL = 8192,      /* bytes of a URL */
+    SKERRY_FETCH_FIELD = 8192,    /* bytes of a field */
+    SKERRY_FETCH_BODY = 16 << 20, /* bytes of a body, there and back */
+    SKERRY_FETCHES = 32,          /* of one request */
+};
+/* NULL when it does not wait. */
+const struct skerry_wanted *skerry_wanted(const struct skerry_vm *vm);
+
+/* What has come of it: (result) is 0 or -errno; the rest only counts for 0. */
+struct skerry_fetched {
+    int32_t result;
+    uint32_t status;
+    const char *type, *headers, *content;
+    uint64_t type_len, headers_len, content_len;
+};
+
+/* Gives the program what it waits for; skerry_go_on or skerry_resume is next. The time
+ * since the request became SKERRY_WAITS does not count for its limit. */
+void skerry_fetched(struct skerry_vm *vm, const struct skerry_fetched *got);
+
+/* Tells if a body goes to the program piece by piece, while it arrives. */
+int skerry_takes_pieces(const struct skerry_snapshot *snapshot);
+
+/* Gives the program the next (len) bytes of body, at most skerry_body_limit, of the one
+ * request that skerry_add has put into the batch, without a body; 0: that was all. The
+ * reply is the first of skerry_vm_replies: SKERRY_MORE is set as long as the program
+ * wants more, and SKERRY_BUSY is as for skerry_run; (data) may go when this returns.
+ * The request's time runs while the guest does. To give up in between: skerry_reset. */
+void skerry_post(struct skerry_vm *vm, const char *data, size_t len);
+
+/* Has the program make the next piece of a body that is SKERRY_STREAM: the body of the
+ * first of skerry_vm_replies, at most SKERRY_PIECE bytes in guest memory. SKERRY_STREAM
+ * is set as long as more follow. Without (wait) it may be SKERRY_BUSY at the inline
+ * time: call again, with it, on a thread that may wait. After SKERRY_FAILED there is no
+ * piece; after the last one the clone is to be reset unless SKERRY_DISCARD is set. */
+void skerry_stream(struct skerry_vm *vm, int wait);
+
+/* Puts the clone back to the frozen state, and empties the batch. Once after each reply
+ * without SKERRY_DISCARD. Returns the number of pages put back, or -errno: then close
+ * the clone. */
 int skerry_reset(struct skerry_vm *vm);
 
 /* Largest request body that fits into the program's inbox. */

@@ -8,7 +8,8 @@
 
 #include "serve.h"
 
-#define LAST (SKERRY_DISCARD | SKERRY_LARGE | SKERRY_BUSY)
+#define LAST                                                                           \
+    (SKERRY_DISCARD | SKERRY_LARGE | SKERRY_BUSY | SKERRY_WAITS | SKERRY_STREAM)
 #define ROOM 4096 /* bytes of skerry_vm_out that the next answer should find */
 
 const char *skerry_vm_out(const struct skerry_vm *vm)
@@ -40,12 +41,6 @@ int skerry_add(struct skerry_vm *vm, const char *method, const char *url,
     return 0;
 }
 
-/* When a request that begins (now) may hold up the caller no longer. */
-static uint64_t pause_of(const struct skerry_vm *vm, uint64_t now)
-{
-    return vm->limits.inline_ns ? now + vm->limits.inline_ns : 0;
-}
-
 /* Tells if there is nothing left to serve in this call. */
 static int is_over(const struct skerry_vm *vm, const struct skerry_reply *last)
 {
@@ -55,12 +50,12 @@ static int is_over(const struct skerry_vm *vm, const struct skerry_reply *last)
 
 int skerry_run(struct skerry_vm *vm)
 {
-    uint64_t now = clock_now(), end = pause_of(vm, now);
+    uint64_t now = clock_now(), end = serve_pause(vm, now);
     uint32_t done = 0;
     vm->out_used = 0;
     while (done < vm->count) {
         struct skerry_reply *reply = &vm->replies[done];
-        serve_request(vm, &vm->batch[done], now, pause_of(vm, now), reply);
+        serve_request(vm, &vm->batch[done], now, serve_pause(vm, now), reply);
         done++;
         if (is_over(vm, reply))
             break;
@@ -75,5 +70,11 @@ int skerry_run(struct skerry_vm *vm)
 void skerry_resume(struct skerry_vm *vm)
 {
     vm->out_used = 0;
-    serve_on(vm, &vm->replies[0]);
+    serve_on(vm, 0, &vm->replies[0]);
+}
+
+void skerry_go_on(struct skerry_vm *vm)
+{
+    vm->out_used = 0;
+    serve_on(vm, serve_pause(vm, clock_now()), &vm->replies[0]);
 }

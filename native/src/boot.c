@@ -38,6 +38,7 @@ static int describe(struct boot *b, const struct skerry_boot_options *o,
     uint64_t shm = o->shm ? o->shm->size : 0;
     snprintf(b->facts.name, sizeof(b->facts.name), "%s", o->name);
     b->facts.is_storage = !!o->is_storage;
+    b->facts.debug = !!o->debug;
     b->facts.max_memory = o->max_memory;
     b->facts.max_request_memory = o->max_request_memory;
     b->facts.ephemeral = b->machine.ephemeral = !o->keeps_state;

@@ -52,6 +52,24 @@ static struct fields *side(struct machine *m, uint64_t where)
     return &x->sent;
 }
 
+struct fields *hostcall_fields(struct machine *m, uint64_t where, const char *what)
+{
+    if (no_request(m, what) || hostcall_gathered(m) < 0)
+        return NULL;
+    return side(m, where);
+}
+
+int hostcall_copy_field(struct machine *m, uint64_t where, const char *text,
+                        uint32_t len)
+{
+    int ret = fields_append(side(m, where), text, len);
+    if (ret < 0 && ret != -EINVAL)
+        return machine_fail(m, "too many or large header");
+    if (ret == 0 && where == REQUEST_SIDE)
+        mark_changed(m);
+    return ret == 0;
+}
+
 static long change(struct machine *m, uint32_t op, uint64_t where, const char *text,
                    uint64_t len)
 {
@@ -82,6 +100,10 @@ static int apply(struct machine *m, const uint8_t *data, uint32_t len)
         if (op.len > len - at - sizeof(op))
             return machine_fail(m, "gathered headers are cut off");
         const char *text = (const char *)data + at + sizeof(op);
+        if (op.op == KVM_API_SET_CACHEABLE && op.len == sizeof(struct caching_said)) {
+            caching_say(&m->exchange.caching, data + at + sizeof(op));
+            continue;
+        }
         if (op.op != KVM_API_HTTP_APPEND && op.op != KVM_API_HTTP_SET)
             return machine_fail(m, "gathered header operation 0x%x", op.op);
         if (change(m, op.op, op.where, text, op.len) < 0)
@@ -136,6 +158,17 @@ static long give(struct machine *m, const char *text, uint64_t len, uint64_t add
     if (guest_write(&m->mem, addr, text, len) < 0)
         return machine_fail(m, "unwritable memory for a header");
     return (long)len;
+}
+
+/* (cacheable, time to live, grace, keep): milliseconds */
+long call_cacheable(struct host_call *c)
+{
+    struct machine *m = c->m;
+    if (no_request(m, "set_cacheable") || hostcall_gathered(m) < 0)
+        return -EPROTO;
+    const struct caching_said said = {c->arg[0] & 1, c->arg[1], c->arg[2], c->arg[3]};
+    caching_say(&m->exchange.caching, &said);
+    return 0;
 }
 
 long call_find(struct host_call *c)
@@ -194,6 +227,7 @@ static int take_extra(struct machine *m, uint64_t addr)
         return 0;
     if (guest_read(&m->mem, addr, &extra, sizeof(extra)) < 0)
         return machine_fail(m, "response: unreadable extra");
+    caching_from_extra(&m->exchange.caching, &extra);
     if (extra.num_headers > KVM_API_MAX_EXTRA_HEADERS)
         return machine_fail(m, "response: %u extra headers", extra.num_headers);
     for (uint32_t i = 0; i < extra.num_headers; i++) {
@@ -205,22 +239,55 @@ static int take_extra(struct machine *m, uint64_t addr)
     return 0;
 }
 
+/* The status of a response that may begin now, or -EPROTO. */
+static int check_status(struct machine *m, uint64_t arg, const char *what)
+{
+    int16_t status = (int16_t)arg;
+    if (no_request(m, what) || hostcall_gathered(m) < 0)
+        return -EPROTO;
+    if (status < KVM_API_MIN_STATUS || status > KVM_API_MAX_STATUS)
+        return machine_fail(m, "response: status %d", status);
+    return status;
+}
+
 /* (status, type, type length, body, body length, extra) */
 long call_response(struct host_call *c)
 {
     struct machine *m = c->m;
     struct exchange *x = &m->exchange;
-    int16_t status = (int16_t)c->arg[0];
-    if (no_request(m, "backend_response") || hostcall_gathered(m) < 0)
+    int status = check_status(m, c->arg[0], "backend_response");
+    if (status < 0)
         return -EPROTO;
-    if (status < KVM_API_MIN_STATUS || status > KVM_API_MAX_STATUS)
-        return machine_fail(m, "response: status %d", status);
+    x->stream.function = 0;
     x->body_len = c->arg[4];
     x->body = guest_view(&m->mem, c->arg[3], x->body_len);
     if (!x->body)
         return machine_fail(m, "response: unreadable body");
     if (take_type(m, c->arg[1], c->arg[2]) < 0 || take_extra(m, c->arg[5]) < 0)
         return -EPROTO;
+    x->status = status;
+    c->stop = STOP_ANSWERED;
+    return 0;
+}
+
+/* (status, type, type length, body length, function, its argument). The caller's frame
+ * lives on below the function's: (arg) may point into it. */
+long call_stream(struct host_call *c)
+{
+    struct machine *m = c->m;
+    struct exchange *x = &m->exchange;
+    int status = check_status(m, c->arg[0], "begin_streaming_response");
+    if (status < 0 || take_type(m, c->arg[1], c->arg[2]) < 0)
+        return -EPROTO;
+    if (!guest_executable(&m->mem, c->arg[4]))
+        return machine_fail(
+            m, "begin_streaming_response: 0x%lx is not a function of the program",
+            (unsigned long)c->arg[4]);
+    x->body_len = 0;
+    x->stream = (struct stream){.function = c->arg[3] ? c->arg[4] : 0,
+                                .arg = c->arg[5],
+                                .total = c->arg[3],
+                                .rsp = vcpu_regs(&m->vm)->rsp};
     x->status = status;
     c->stop = STOP_ANSWERED;
     return 0;

@@ -7,19 +7,13 @@
 
 #define LOG_MAX 65536
 
-long call_zero(struct host_call *c)
-{
-    (void)c;
-    return 0;
-}
-
 long call_register(struct host_call *c)
 {
     struct machine *m = c->m;
     uint64_t idx = c->arg[0], function = c->arg[1];
     if (!m->booting)
         return machine_fail(m, "register_func after wait_for_requests");
-    if (idx != ON_GET && idx != ON_POST && idx != ON_REQUEST && idx != ON_ERROR)
+    if (idx < ON_GET || idx > ON_ERROR)
         return machine_fail(m, "register_func: callback %lu is not supported",
                             (unsigned long)idx);
     if (!guest_executable(&m->mem, function))

@@ -56,6 +56,8 @@ long call_returned(struct host_call *c)
 {
     if (c->m->booting)
         return machine_fail(c->m, "made the trampoline's call");
+    c->m->returned[0] = c->arg[0];
+    c->m->returned[1] = c->arg[2];
     c->stop = STOP_RETURNED;
     return 0;
 }

@@ -9,6 +9,7 @@ static const struct {
     hostcall_handler *handler;
 } table[] = {
     {KVM_API_BACKEND_RESPONSE, call_response},
+    {KVM_API_STREAMING_RESPONSE, call_stream},
     {KVM_API_RETURNED, call_returned},
     {KVM_API_STORAGE_CALLV, call_storage},
     {KVM_API_STORAGE_RETURN, call_storage_return},
@@ -28,7 +29,15 @@ static const struct {
     {KVM_API_STORAGE_ALLOW, call_allow},
     {KVM_API_MEMINFO, call_meminfo},
     {KVM_API_LOG, call_log},
-    {KVM_API_IS_DEBUG, call_zero},
+    {KVM_API_REGEX_COMPILE, call_regex_compile},
+    {KVM_API_REGEX_FREE, call_regex_free},
+    {KVM_API_REGEX_MATCH, call_regex_match},
+    {KVM_API_REGEX_SUBST, call_regex_subst},
+    {KVM_API_REGEX_COPYTO, call_regex_copyto},
+    {KVM_API_SET_CACHEABLE, call_cacheable},
+    {KVM_API_IS_DEBUG, call_is_debug},
+    {KVM_API_BREAKPOINT, call_breakpoint},
+    {KVM_API_FETCH, call_fetch},
 };
 
 #define LOGGED_UNKNOWN 16 /* lines about unknown calls, of one program */
@@ -60,7 +69,7 @@ int hostcall(struct machine *m)
     long ret = handler ? handler(&c) : unknown(m, number);
     if (m->reason[0])
         return STOP_FAILED;
-    if (c.stop == GO_ON)
+    if (c.stop == GO_ON && !m->again)
         vcpu_return(&m->vm, (uint64_t)ret, c.rdx);
     return c.stop;
 }

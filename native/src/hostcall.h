@@ -21,14 +21,27 @@ int hostcall(struct machine *m);
  * 0, or -EPROTO when one of them fails the request. */
 int hostcall_gathered(struct machine *m);
 
+/* The fields of a side (0 the request, 1 the response), with all that the program has
+ * done to them, for the call (what); NULL when that fails the request. */
+struct fields *hostcall_fields(struct machine *m, uint64_t where, const char *what);
+
+/* Adds a copy of (text) to a side. Returns 1; 0 when it is no good field; or -EPROTO.
+ */
+int hostcall_copy_field(struct machine *m, uint64_t where, const char *text,
+                        uint32_t len);
+
 /* Handlers: they return rax. */
 typedef long hostcall_handler(struct host_call *c);
 hostcall_handler call_register, call_wait, call_allow, call_is_storage, call_shm;
+hostcall_handler call_log, call_meminfo, call_is_debug, call_breakpoint;
 hostcall_handler call_wait_paused, call_make_ephemeral;
-hostcall_handler call_log, call_meminfo, call_zero;
-hostcall_handler call_response, call_append, call_set, call_find, call_method;
+hostcall_handler call_response, call_stream, call_append, call_set, call_find,
+    call_method, call_cacheable;
+hostcall_handler call_regex_compile, call_regex_free, call_regex_match,
+    call_regex_subst, call_regex_copyto;
 hostcall_handler call_storage, call_storage_return, call_storage_noreturn,
     call_returned, call_task;
+hostcall_handler call_fetch;
 
 /* What the machine has just asked for with call_task. 0; -E2BIG: its bytes are too
  * many; or -EPROTO: it has failed. */

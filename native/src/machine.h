@@ -5,11 +5,13 @@
 #define SKERRY_MACHINE_H
 
 #include "abi.h"
+#include "caching.h"
 #include "console.h"
 #include "error.h"
 #include "fields.h"
 #include "guestmem.h"
 #include "process.h"
+#include "regexes.h"
 #include "tasks.h"
 #include "vcpu.h"
 #include "watchdog.h"
@@ -20,12 +22,19 @@
 #define SYSCALL_NUMBERS 512
 #define ARG_SIZE 4096
 
-enum callback { ON_GET = 1, ON_POST = 2, ON_REQUEST = 3, ON_ERROR = 5 };
+enum callback {
+    ON_GET = 1,
+    ON_POST = 2,
+    ON_REQUEST = 3,
+    ON_STREAM_POST = 4,
+    ON_ERROR = 5
+};
 
 /* What a program has told during start-up; does not change after. */
 struct program_facts {
     char name[64];
     int is_storage;
+    int debug; /* allow_debug */
     uint64_t max_memory, max_request_memory;
     uint64_t callback[CALLBACKS]; /* functions in the guest, 0 = none */
     uint64_t allow[ALLOW_MAX];    /* storage functions that may be called */
@@ -52,17 +61,29 @@ struct request {
     size_t method_len, url_len, headers_len, content_type_len, body_len;
 };
 
+/* A response whose body the program gives piece by piece: see stream.h. */
+struct stream {
+    uint64_t function, arg; /* function 0: the body is there already */
+    uint64_t total;         /* bytes; STREAM_UNKNOWN: until a piece of 0 bytes */
+    uint64_t written;       /* of these */
+    uint64_t rsp;           /* of the function that began it: its frame lives on */
+    int in_piece;           /* the function runs */
+};
+#define STREAM_UNKNOWN UINT64_MAX
+
 /* What the request that is being served has given and got. */
 struct exchange {
     const struct request *request; /* valid while it is served */
     struct fields sent;            /* request headers as the program changed them */
     int sent_ready;
     struct fields answered; /* response headers */
-    int status;             /* 0 = no response yet */
+    struct caching caching;
+    int status; /* 0 = no response yet */
     char content_type[4096];
     uint32_t content_type_len;
     const uint8_t *body; /* in guest memory */
     uint64_t body_len;
+    struct stream stream;
 };
 
 /* What a storage function has returned. */
@@ -71,6 +92,10 @@ struct storage_result {
     uint8_t *data; /* malloc'ed, or NULL */
     uint64_t len;
 };
+
+struct fetch; /* fetch.h */
+/* A host call that was interrupted is made again. */
+enum again { AGAIN_NOT, AGAIN, AGAIN_TO_THE_END };
 
 struct machine {
     struct guestmem mem;
@@ -83,7 +108,11 @@ struct machine {
     struct skerry_console *console;
     struct exchange exchange;
     struct storage_result result;
+    struct regexes regexes;
+    enum again again;
     struct tasks *tasks; /* of storage; while it boots its own, or NULL */
+    struct fetch *fetch; /* what the program waits for, or NULL; malloc'ed */
+    uint32_t fetches;    /* of this request */
     int booting;         /* start-up calls are allowed */
     int warming;         /* serves requests that nobody has made, before it is frozen */
     int ephemeral;       /* it will be put back after this request */
@@ -96,6 +125,7 @@ struct machine {
     uint64_t asleep;   /* the program sleeps until then (clock_now), 0 = it is awake */
     uint32_t exits;    /* KVM_RUN calls since they were last set to 0 */
     uint32_t storage_exits;
+    uint64_t returned[2];     /* rax and rdx of the callback that returned last */
     uint64_t reqmem_upper;    /* bytes: the most that one request has written */
     int touched;              /* a system call may have changed (*process) */
     char reason[REASON_SIZE]; /* why the run failed, or "" */

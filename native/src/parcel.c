@@ -18,11 +18,12 @@ struct snapshot_parcel {
     struct layout layout;
     struct process process;
     struct program_facts facts;
+    uint64_t regexes; /* bytes of them, behind this */
 };
 
-size_t skerry_snapshot_size(void)
+size_t skerry_snapshot_size(const struct skerry_snapshot *s)
 {
-    return sizeof(struct snapshot_parcel);
+    return sizeof(struct snapshot_parcel) + regexes_packed(&s->regexes);
 }
 
 int skerry_snapshot_export(const struct skerry_snapshot *s, void *dst)
@@ -34,15 +35,18 @@ int skerry_snapshot_export(const struct skerry_snapshot *s, void *dst)
                                 .tss_type = kvm->tss_type,
                                 .layout = s->layout,
                                 .process = s->process,
-                                .facts = s->facts};
+                                .facts = s->facts,
+                                .regexes = regexes_packed(&s->regexes)};
     memcpy(dst, &p, sizeof(p));
+    regexes_pack(&s->regexes, (uint8_t *)dst + sizeof(p));
     return s->fd;
 }
 
 static int unpack(const struct snapshot_parcel *p, size_t size,
                   struct skerry_error *err)
 {
-    if (size != sizeof(*p) || p->magic != PARCEL_MAGIC || p->size != sizeof(*p))
+    if (size < sizeof(*p) || p->magic != PARCEL_MAGIC || p->size != sizeof(*p) ||
+        p->regexes != size - sizeof(*p))
         return skerry_refuse(err, EINVAL, "frozen machine",
                              "it was made by another version of skerry");
     struct kvm *kvm = kvm_get(err);
@@ -71,7 +75,8 @@ int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_s
                                   .process = p->process,
                                   .facts = p->facts,
                                   .shm = shm_share(shm)};
-    if (!s->facts.is_storage)
+    ret = regexes_unpack(&s->regexes, p + 1, p->regexes, err);
+    if (ret == 0 && !s->facts.is_storage)
         ret = memory_map(fd, s->layout.slot_size, MAP_FROZEN, &s->frozen, err);
     if (ret < 0) {
         skerry_snapshot_close(s);

@@ -94,6 +94,16 @@ static int add_fields(struct text *t, const struct exchange *x, uint32_t *flags)
     return ret;
 }
 
+/* What the program says of caching; a field that it has set itself wins. */
+static int add_caching(struct text *t, const struct exchange *x)
+{
+    static const char name[] = "Cache-Control";
+    char line[CACHING_LINE];
+    if (!x->caching.said || fields_find(&x->answered, name, sizeof(name) - 1))
+        return 0;
+    return add_line(t, line, caching_line(&x->caching, line));
+}
+
 /* RFC 9110, 8.6: these have no body, and no length is told. */
 static int has_no_body(int status)
 {
@@ -112,6 +122,12 @@ static int add_number(struct text *t, uint64_t n)
     return add(t, digits + at, sizeof(digits) - at);
 }
 
+/* What Content-Length says, or STREAM_UNKNOWN. */
+static uint64_t length_of(const struct exchange *x)
+{
+    return x->stream.function ? x->stream.total : x->body_len;
+}
+
 /* Ends the head: what every response has, and the empty line. */
 static int add_end(struct text *t, uint32_t flags, int status, uint64_t body_len)
 {
@@ -121,6 +137,8 @@ static int add_end(struct text *t, uint32_t flags, int status, uint64_t body_len
         return add(t, "\r\n", 2);
     if (!(flags & SKERRY_HAS_TYPE) && add_type(t, type, sizeof(type) - 1) < 0)
         return -ENOMEM;
+    if (body_len == STREAM_UNKNOWN)
+        return add(t, "\r\n", 2);
     if (add(t, length, sizeof(length) - 1) < 0 || add_number(t, body_len) < 0)
         return -ENOMEM;
     return add(t, "\r\n\r\n", 4);
@@ -135,6 +153,10 @@ static void fill_in(struct skerry_reply *reply, const struct exchange *x,
     reply->head_len = (uint32_t)t->used;
     reply->body = (const char *)x->body;
     reply->body_len = has_no_body(x->status) ? 0 : x->body_len;
+    if (x->stream.function && !has_no_body(x->status)) {
+        reply->flags |= SKERRY_STREAM;
+        reply->stream_len = x->stream.total;
+    }
 }
 
 int reply_build(const struct exchange *x, struct text *out, struct text *spill,
@@ -146,7 +168,9 @@ int reply_build(const struct exchange *x, struct text *out, struct text *spill,
     *spill = (struct text){0};
     int ret = add_fields(&t, x, &flags);
     if (ret == 0)
-        ret = add_end(&t, flags, x->status, x->body_len);
+        ret = add_caching(&t, x);
+    if (ret == 0)
+        ret = add_end(&t, flags, x->status, length_of(x));
     if (t.own)
         *spill = t;
     if (ret < 0)
@@ -156,7 +180,8 @@ int reply_build(const struct exchange *x, struct text *out, struct text *spill,
         reply->flags |= SKERRY_LARGE;
         return 0;
     }
-    memcpy(t.at + t.used, reply->body, reply->body_len);
+    if (reply->body_len)
+        memcpy(t.at + t.used, reply->body, reply->body_len);
     out->used = t.used + reply->body_len;
     return 0;
 }

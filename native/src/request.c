@@ -260,6 +260,59 @@ int request_enter(struct machine *m, const struct request *r)
     return 0;
 }
 
+/* The head stays where it is from the first piece to the answer. */
+static int place_head_once(struct machine *m, const struct request *r, struct upload *u)
+{
+    struct writer w = {m->mem.base, m->mem.layout.call_stack.end};
+    struct placed p = {0};
+    if (u->rsp)
+        return 0;
+    if (fits(m, r) < 0)
+        return -EPROTO;
+    place_head(m, &w, &p, r);
+    align(&w);
+    u->url = p.url;
+    u->arg = p.arg;
+    u->type = p.type;
+    u->rsp = w.at;
+    return 0;
+}
+
+int request_enter_piece(struct machine *m, const struct request *r, struct upload *u,
+                        const char *data, size_t len)
+{
+    const struct request piece = {.body = data, .body_len = len};
+    struct placed p = {0};
+    if (place_head_once(m, r, u) < 0 || place_body(m, &p, &piece) < 0)
+        return -EPROTO;
+    struct guest_call c = {.function = m->facts->callback[ON_STREAM_POST],
+                           .arg = {u->url, u->arg, u->type, p.body, len, u->offset}};
+    struct writer w = {m->mem.base, u->rsp};
+    u->len = len;
+    u->in_piece = 1;
+    m->last_paused = 0;
+    call(m, &w, &c, 0);
+    return 0;
+}
+
+int request_enter_end(struct machine *m, const struct request *r, struct upload *u)
+{
+    const uint64_t *on = m->facts->callback;
+    struct guest_call c = {0};
+    if (place_head_once(m, r, u) < 0)
+        return -EPROTO;
+    if (on[ON_POST] && (u->offset || !on[ON_GET]))
+        c = (struct guest_call){.function = on[ON_POST],
+                                .arg = {u->url, u->arg, u->type, 0, u->offset}};
+    else if (on[ON_GET])
+        c = (struct guest_call){.function = on[ON_GET], .arg = {u->url, u->arg}};
+    else
+        return machine_fail(m, "the program has no callback that answers: post or get");
+    struct writer w = {m->mem.base, u->rsp};
+    call(m, &w, &c, 0);
+    return 0;
+}
+
 /* What on_error finds on its stack lies where the head was: it asks by number. */
 static void forget_head(struct kvm_api_exchange *page)
 {

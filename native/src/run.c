@@ -151,13 +151,35 @@ static int sleep_on(struct machine *m, uint64_t pause)
     return stop;
 }
 
+/* Makes the host call again that was interrupted; it has changed nothing. Where it had
+ * to be left for a while it now goes on to its end, or it would never come to that. */
+static int make_again(struct machine *m, uint64_t pause)
+{
+    int stop = on_signal(m, pause), to_the_end = m->again == AGAIN_TO_THE_END;
+    m->again = stop == STOP_BUSY ? AGAIN_TO_THE_END : AGAIN_NOT;
+    if (stop != GO_ON)
+        return stop;
+    if (to_the_end)
+        watch_begin(&m->watch, m->deadline);
+    stop = hostcall(m);
+    machine_set_deadline(m, m->deadline);
+    return stop;
+}
+
+static int go_on(struct machine *m, uint64_t pause)
+{
+    if (m->again)
+        return make_again(m, pause);
+    return m->asleep ? sleep_on(m, pause) : enter(m, pause);
+}
+
 enum stop machine_run(struct machine *m, uint64_t pause)
 {
     int stop;
     m->pause = pause;
     machine_set_deadline(m, m->deadline);
     do {
-        stop = m->asleep ? sleep_on(m, pause) : enter(m, pause);
+        stop = go_on(m, pause);
     } while (stop == GO_ON);
     watch_end(&m->watch);
     return (enum stop)stop;

@@ -115,6 +115,7 @@ const struct seccomp_call seccomp_calls[] = {
     CALL(getpeername),                      /* uvloop, every connection */
     CALL_IF(getsockopt, IS(1, SOL_SOCKET)), /* Python asks the kind of a socket */
     CALL_IF(setsockopt, IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY)),
+    CALL_IF(setsockopt, IS(1, SOL_SOCKET), IS(2, SO_LINGER)), /* close with a reset */
 
     /* Descriptors, and waiting for them. */
     CALL(close),

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fetch.h"
 #include "remains.h"
-#include "request.h"
-#include "run.h"
+#include "upload.h"
 
 #define ON_ERROR_NS 1000000000UL
 
@@ -60,8 +60,7 @@ static enum stop check_answer(struct machine *m)
     return STOP_FAILED;
 }
 
-/* Runs until the callback is over one way or another. */
-static enum stop run_callback(struct skerry_vm *vm, uint64_t pause)
+enum stop serve_run(struct skerry_vm *vm, uint64_t pause)
 {
     struct machine *m = &vm->machine;
     int stop = vm->call.step == STEP_NONE ? (int)machine_run(m, pause) : STOP_STORAGE;
@@ -75,9 +74,26 @@ static enum stop run_callback(struct skerry_vm *vm, uint64_t pause)
         }
         stop = (int)machine_run(m, pause);
     }
-    if (stop == STOP_RETURNED)
+    return (enum stop)stop;
+}
+
+/* Runs until the callback is over one way or another. STOP_RETURNED: it has taken a
+ * piece of the body. */
+static enum stop run_callback(struct skerry_vm *vm, uint64_t pause)
+{
+    struct machine *m = &vm->machine;
+    enum stop stop = serve_run(vm, pause);
+    if (stop == STOP_RETURNED && !vm->failed && vm->upload.in_piece) {
+        int ret = upload_taken(vm);
+        if (ret <= 0)
+            return ret < 0 ? STOP_FAILED : STOP_RETURNED;
+        stop = serve_run(vm, pause);
+    }
+    if (stop == STOP_RETURNED) {
         machine_fail(m, "the callback returned without a response");
-    return stop == STOP_ANSWERED && !vm->failed ? check_answer(m) : (enum stop)stop;
+        return STOP_FAILED;
+    }
+    return stop == STOP_ANSWERED && !vm->failed ? check_answer(m) : stop;
 }
 
 /* The request has failed: on_error may answer, in the same clone. Returns 0 if there is
@@ -90,16 +106,26 @@ static int enter_error(struct skerry_vm *vm)
     vm->failed = 1;
     memcpy(vm->reason, m->reason, sizeof(vm->reason));
     fields_clear(&m->exchange.answered);
+    m->exchange.caching = (struct caching){0};
     m->deadline = clock_now() + ON_ERROR_NS;
     return request_enter_error(m, m->exchange.request);
+}
+
+static int reset(struct skerry_vm *vm)
+{
+    vm->upload = (struct upload){0};
+    if (!vm->machine.ephemeral && !vm->limits.hold)
+        return machine_keep(&vm->machine);
+    return machine_reset(&vm->machine, vm->snapshot);
 }
 
 /* Puts the clone back at once unless the answer still lies in its memory. */
 static void leave(struct skerry_vm *vm, struct skerry_reply *reply)
 {
-    if (reply->flags & (SKERRY_DISCARD | SKERRY_LARGE) || vm->limits.hold)
+    const uint32_t stays = SKERRY_DISCARD | SKERRY_LARGE | SKERRY_STREAM;
+    if (reply->flags & stays || vm->limits.hold)
         return;
-    if (skerry_reset(vm) < 0)
+    if (reset(vm) < 0)
         reply->flags |= SKERRY_DISCARD;
 }
 
@@ -140,15 +166,21 @@ static void finish(struct skerry_vm *vm, enum stop stop, struct skerry_reply *re
         reply->flags = SKERRY_DISCARD;
     if (vm->failed)
         tell_failure(vm, stop, reply);
+    answer(vm, stop, reply);
+    serve_mark(vm, reply);
+    leave(vm, reply);
+}
+
+void serve_mark(struct skerry_vm *vm, struct skerry_reply *reply)
+{
+    struct skerry_console *console = vm->machine.console;
     if (vm->call.seen && skerry_storage_must_wait(vm->storage, vm->call.seen))
         reply->flags |= SKERRY_UNSYNCED;
     if (vm->call.entered)
         reply->flags |= SKERRY_TASKS;
-    answer(vm, stop, reply);
-    console_flush(m->console);
-    if (console_pending(m->console))
+    console_flush(console);
+    if (console_pending(console))
         reply->flags |= SKERRY_LINES;
-    leave(vm, reply);
 }
 
 /* The first failure of a request: notes where it was. Tells if somebody wants to look
@@ -178,8 +210,11 @@ static void carry_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *
         vm->began += clock_now() - vm->shown; /* that is no time of the request */
     do {
         stop = vm->shown ? STOP_FAILED : run_callback(vm, pause);
-        if (stop == STOP_BUSY) {
-            *reply = (struct skerry_reply){.flags = SKERRY_BUSY};
+        if (stop == STOP_BUSY || stop == STOP_FETCH || stop == STOP_RETURNED) {
+            uint32_t flag = stop == STOP_BUSY    ? SKERRY_BUSY
+                            : stop == STOP_FETCH ? SKERRY_WAITS
+                                                 : SKERRY_MORE;
+            *reply = (struct skerry_reply){.flags = flag};
             return;
         }
         if (is_to_be_shown(vm, stop)) {
@@ -190,33 +225,61 @@ static void carry_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *
     finish(vm, stop, reply);
 }
 
-void serve_request(struct skerry_vm *vm, const struct request *request, uint64_t now,
-                   uint64_t pause, struct skerry_reply *reply)
+uint64_t serve_pause(const struct skerry_vm *vm, uint64_t now)
+{
+    return vm->limits.inline_ns ? now + vm->limits.inline_ns : 0;
+}
+
+void serve_begin(struct skerry_vm *vm, const struct request *request, uint64_t now)
 {
     struct machine *m = &vm->machine;
-    m->exits = m->storage_exits = 0;
+    m->exits = m->storage_exits = m->fetches = 0;
     m->exchange.request = request;
     m->deadline = now + vm->limits.request_ns;
     vm->failed = 0;
     vm->call.seen = vm->rip = vm->caller = vm->shown = 0;
     vm->began = now;
     vm->call.entered = 0;
-    if (request_enter(m, request) < 0 && !enter_error(vm))
+}
+
+void serve_enter(struct skerry_vm *vm, int entered, uint64_t pause,
+                 struct skerry_reply *reply)
+{
+    if (entered < 0 && !enter_error(vm))
         finish(vm, STOP_FAILED, reply);
     else
         carry_on(vm, pause, reply);
 }
 
-void serve_on(struct skerry_vm *vm, struct skerry_reply *reply)
+void serve_request(struct skerry_vm *vm, const struct request *request, uint64_t now,
+                   uint64_t pause, struct skerry_reply *reply)
 {
-    carry_on(vm, 0, reply);
+    serve_begin(vm, request, now);
+    if (request->body_len && upload_wanted(&vm->snapshot->facts))
+        upload_serve(vm, pause, reply);
+    else
+        serve_enter(vm, request_enter(&vm->machine, request), pause, reply);
+}
+
+void serve_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *reply)
+{
+    carry_on(vm, pause, reply);
+}
+
+const struct skerry_wanted *skerry_wanted(const struct skerry_vm *vm)
+{
+    return vm->machine.fetch ? &vm->machine.fetch->wanted : NULL;
+}
+
+void skerry_fetched(struct skerry_vm *vm, const struct skerry_fetched *got)
+{
+    fetch_end(&vm->machine, got);
 }
 
 int skerry_reset(struct skerry_vm *vm)
 {
-    if (!vm->machine.ephemeral && !vm->limits.hold)
-        return machine_keep(&vm->machine);
-    return machine_reset(&vm->machine, vm->snapshot);
+    vm->count = 0;
+    return reset(vm);
 }
 
 uint64_t skerry_unknown_syscalls(const struct skerry_snapshot *s)

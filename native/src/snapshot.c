@@ -32,6 +32,7 @@ void skerry_snapshot_close(struct skerry_snapshot *s)
     if (!s || __atomic_sub_fetch(&s->references, 1, __ATOMIC_ACQ_REL))
         return;
     memory_unmap(s->frozen, s->layout.slot_size);
+    regexes_close(&s->regexes);
     if (s->fd >= 0)
         close(s->fd);
     skerry_shm_close(s->shm);
@@ -71,7 +72,7 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
 {
     struct skerry_snapshot *s = calloc(1, sizeof(*s));
     int ret = s ? 0 : skerry_fail(err, "freeze");
-    if (s)
+    if (s) {
         *s = (struct skerry_snapshot){.references = 1,
                                       .fd = fd,
                                       .layout = m->mem.layout,
@@ -80,8 +81,9 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
                                       .counters = *m->counters,
                                       .tasks = m->tasks,
                                       .shm = shm_share(shm)};
-    if (s)
         m->tasks = NULL;
+        regexes_freeze(&m->regexes, &s->regexes);
+    }
     machine_close(m);
     if (ret == 0)
         ret = map_frozen(s, err);
@@ -120,6 +122,7 @@ int machine_open(struct machine *m, struct skerry_snapshot *s, int live,
     m->ephemeral = s->facts.ephemeral;
     m->counters = &s->counters;
     m->process = process;
+    regexes_restore(&m->regexes, &s->regexes);
     struct kvm *kvm = kvm_get(err);
     int ret = kvm ? open_memory(m, s, live, err) : -ENODEV;
     if (ret == 0)
@@ -139,6 +142,8 @@ void machine_close(struct machine *m)
     free(m->result.data);
     if (m->booting)
         tasks_close(m->tasks);
+    regexes_restore(&m->regexes, &(struct regexes){0});
+    free(m->fetch);
     skerry_console_close(m->console);
     memset(m, 0, sizeof(*m));
     m->vm.fd = m->vm.vcpu_fd = -1;
@@ -182,6 +187,8 @@ static void reset_exchange(struct exchange *x)
     x->sent_ready = x->status = 0;
     x->body = NULL;
     x->body_len = x->content_type_len = 0;
+    x->caching = (struct caching){0};
+    x->stream.function = 0;
 }
 
 int machine_keep(struct machine *m)
@@ -206,6 +213,8 @@ int machine_reset(struct machine *m, const struct skerry_snapshot *s)
     if (m->touched)
         *m->process = s->process;
     m->touched = 0;
+    if (m->regexes.changed)
+        regexes_restore(&m->regexes, &s->regexes);
     m->is_kept = m->has_next = 0;
     m->ephemeral = m->facts->ephemeral;
     m->reason[0] = 0;

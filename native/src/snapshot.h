@@ -13,6 +13,7 @@ struct skerry_snapshot {
     struct process process;
     struct program_facts facts;
     struct program_counters counters;
+    struct regexes regexes;
     struct skerry_shm *shm;
     struct tasks *tasks; /* that storage's main has ordered, or NULL */
 };

@@ -95,6 +95,7 @@ void storage_prepare(struct machine *m, const struct storage_args *a)
     m->reason[0] = 0;
     m->exits = 0;
     m->asleep = 0;
+    m->again = AGAIN_NOT;
     vcpu_call(&m->vm, &call, 0);
 }
 
@@ -125,6 +126,8 @@ static uint64_t copy_out(struct machine *caller, const struct storage_args *a,
 int storage_mend(struct skerry_storage *s)
 {
     struct skerry_error err;
+    if (s->machine.regexes.changed) /* by the call before */
+        regexes_restore(&s->machine.regexes, &s->snapshot->regexes);
     if (!s->broken)
         return 0;
     machine_close(&s->machine);

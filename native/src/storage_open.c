@@ -120,6 +120,11 @@ void skerry_storage_close(struct skerry_storage *s)
     free(s);
 }
 
+size_t skerry_storage_size(const struct skerry_storage *s)
+{
+    return skerry_snapshot_size(s->snapshot);
+}
+
 void skerry_storage_export(const struct skerry_storage *s, void *dst, int fds[4])
 {
     fds[0] = skerry_snapshot_export(s->snapshot, dst);

@@ -53,6 +53,7 @@ __asm__(
     "  xor %r11d, %r11d\n"
     "  xor %r12d, %r12d\n"
     "  call *%r10\n"
+    "  mov %rax, %rdi\n"
     "  mov $" VALUE(KVM_API_RETURNED) ", %eax\n"
     "  out %eax, $" VALUE(PORT_HOST_CALL) "\n"
     "  ud2\n"

@@ -342,6 +342,37 @@ TEST(an_answer_that_cannot_be_read_fails_the_request)
     }
 }
 
+TEST(a_stream_that_cannot_begin_fails_the_request)
+{
+    const uint64_t wrong[][5] = {
+        {199, 0, 0, 9, PROGRAM_LOW}, {600, 0, 0, 9, PROGRAM_LOW},
+        {200, 0, 1, 9, PROGRAM_LOW}, {200, 0x200000, 4096, 9, PROGRAM_LOW},
+        {200, 0, 0, 9, 0},           {200, 0, 0, 9, TRAMPOLINE_ADDR},
+        {200, 0, 0, 9, UINT64_MAX},  {200, 0, 0, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        begin();
+        host_call(KVM_API_STREAMING_RESPONSE,
+                  (const uint64_t[6]){wrong[i][0], wrong[i][1], wrong[i][2],
+                                      wrong[i][3], wrong[i][4], 0});
+        CHECK_EQ(stop, STOP_FAILED);
+        CHECK(m->exchange.status == 0 && m->exchange.stream.function == 0);
+        end();
+    }
+}
+
+TEST(an_answer_of_on_error_is_not_the_stream_that_failed)
+{
+    begin();
+    host_call(KVM_API_STREAMING_RESPONSE,
+              (const uint64_t[6]){200, 0, 0, 9, PROGRAM_LOW, 7});
+    CHECK_EQ(stop, STOP_ANSWERED);
+    CHECK(m->exchange.stream.function == PROGRAM_LOW && m->exchange.stream.arg == 7);
+    host_call(KVM_API_BACKEND_RESPONSE, (const uint64_t[6]){500, 0, 0, 0, 0, 0});
+    CHECK(stop == STOP_ANSWERED && m->exchange.stream.function == 0);
+    end();
+}
+
 /* The program's own writes: KVM notes them, the host only its own. */
 static void gather(uint32_t op, uint16_t where, uint16_t len, uint32_t data_len)
 {
@@ -441,7 +472,7 @@ TEST(a_callback_is_one_of_a_few_and_the_programs_own_code)
                                         {1, 0},           {1, TRAMPOLINE_ADDR},
                                         {1, 0x100000},    {1, UINT64_MAX},
                                         {UINT64_MAX, 0},  {1UL << 32 | 1, PROGRAM_LOW},
-                                        {4, PROGRAM_LOW}};
+                                        {6, PROGRAM_LOW}};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         begin();
         m->booting = 1;

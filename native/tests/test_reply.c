@@ -238,3 +238,27 @@ TEST(a_failure_is_an_answer_too)
     CHECK_EQ(reply.body_len, 23);
     end();
 }
+
+TEST(a_stream_has_a_head_and_no_body_yet)
+{
+    static const struct {
+        int status;
+        uint64_t total;
+        uint32_t flag;
+        const char *end;
+    } cases[] = {
+        {200, 70000, SKERRY_STREAM, OCTETS "Content-Length: 70000\r\n\r\n"},
+        {200, STREAM_UNKNOWN, SKERRY_STREAM, OCTETS "\r\n"},
+        {204, 70000, 0, "\r\n"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        begin();
+        x.status = cases[i].status;
+        x.stream = (struct stream){.function = 1, .total = cases[i].total};
+        CHECK_TEXT(build(), cases[i].end);
+        CHECK_EQ(reply.flags & (SKERRY_STREAM | SKERRY_LARGE), cases[i].flag);
+        CHECK_EQ(reply.body_len, 0);
+        CHECK_EQ(reply.stream_len, cases[i].flag ? cases[i].total : 0);
+        end();
+    }
+}

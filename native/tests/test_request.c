@@ -143,3 +143,25 @@ TEST(two_requests_get_different_random_bits)
     CHECK(r[0].prng[0] != r[1].prng[0] && r[0].prng[1] != r[1].prng[1]);
     end();
 }
+
+TEST(pieces_of_a_body_are_called_with_one_head)
+{
+    struct upload u = {0};
+    begin(ON_STREAM_POST);
+    const struct kvm_regs *r = vcpu_regs(&m->vm);
+    b.facts.callback[ON_POST] = PROGRAM_LOW;
+    CHECK_EQ(request_enter_piece(m, &b.request, &u, "abc", 3), 0);
+    check_called();
+    uint64_t rsp = r->rsp, url = r->rdi;
+    CHECK_TEXT(string_at(url), "/");
+    CHECK_TEXT(string_at(r->r12), "abc");
+    CHECK(r->r8 == 3 && r->r9 == 0 && u.in_piece);
+    u.offset = 3;
+    CHECK_EQ(request_enter_piece(m, &b.request, &u, "de", 2), 0);
+    CHECK(r->rsp == rsp && r->rdi == url && r->r8 == 2 && r->r9 == 3);
+    CHECK_TEXT(string_at(r->r12), "de");
+    u.offset = 5;
+    CHECK_EQ(request_enter_end(m, &b.request, &u), 0);
+    CHECK(r->rsp == rsp && r->rdi == url && r->r12 == 0 && r->r8 == 5);
+    end();
+}

@@ -261,7 +261,7 @@ def test_the_remains_are_those_of_the_failure_and_on_error_answers_after_all(pro
             stack = left.read(left.registers().general[7], 8)
             assert code and stack
             assert left.read(0, 8) is None and left.read(1 << 64, 8) is None
-        answer = clone.look_on()
+        answer = clone.resume()
         assert answer and (answer.status, answer.body) == (200, b"sorry")
 
 

@@ -531,6 +531,8 @@ READS = {
     "storage buffers": ("0x10708/f,1,p,w,8", "storage call: unreadable buffers"),
     "storage buffer": ("0x10708/f,1,v,w,8", "storage call: buffer 0 is unreadable"),
     "log": ("0x7f000/p,l", "log: unreadable text"),
+    "pattern": ("0x10030/p,l", "regex_compile: unreadable pattern"),
+    "matched text": ("0x10032/1,p,l", "regex_match: unreadable text"),
 }
 WRITES = {
     "method": ("0x10023/p,64", "unwritable memory for a header"),

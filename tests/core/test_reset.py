@@ -128,6 +128,7 @@ HOST_WRITES = {
     "method": "sys_http_method(p, 100)",
     "field": 'sys_http_find(0, "Host", 4, p, 100)',
     "meminfo": "sys_meminfo((void *)p, sizeof(struct meminfo))",
+    "replacement": 'sys_regex_subst(sys_regex_compile("a", 1), "a", "b", p, 9, 0)',
 }
 
 

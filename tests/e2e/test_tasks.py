@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from support.client import wait_until
+from support.client import Raw, wait_until
 from support.guests import PRELUDE, compile_guest
 from support.server import Server, skerry, write_config
 
@@ -183,6 +183,28 @@ def test_while_a_task_runs_requests_without_storage_are_answered(serve):
     assert ask(server, "entered") == 1
     server.get("/tasks/open")
     assert ask(server, "added") == 1
+
+
+def test_an_order_that_has_to_wait_holds_up_no_other_request(serve):
+    server = serve(tasks=TASKS | {"concurrency": 2, "max_request_time": 60})
+    assert ask(server, "gate") == 0
+    wait_until(lambda: ask(server, "entered") == 1)
+    with Raw(server.port) as slow:
+        slow.get("/tasks/more")
+        assert ask(server, "entered") == 1
+        assert slow.is_silent()
+        server.get("/tasks/open")
+        assert slow.answer().body == b"0"
+    wait_until(lambda: ask(server, "added") == 2)
+
+
+def test_an_order_that_waits_for_too_long_is_none(serve):
+    server = serve(tasks=TASKS | {"concurrency": 2, "max_request_time": 0.5})
+    assert ask(server, "gate") == 0
+    wait_until(lambda: ask(server, "entered") == 1)
+    assert server.get("/tasks/more").status == 500
+    server.get("/tasks/open")
+    wait_until(lambda: counts(server) == (1, 0, 0))
 
 
 def test_a_worker_ends_without_waiting_for_a_task_which_another_runs(serve_by_two):

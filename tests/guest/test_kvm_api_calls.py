@@ -111,12 +111,23 @@ def test_a_response_is_one_call_with_all_of_it(guest: Callable[..., None]) -> No
 
 def test_caching_times_are_sent_in_milliseconds(guest: Callable[..., None]) -> None:
     guest(r"""
+    page->is_storage = 1; /* nothing is gathered: by number */
     set_cacheable(true, 1.5f, -1.0f, 0.25f);
     CHECK(last_call()->arg[0] == 1 && last_call()->arg[1] == 1500);
     CHECK(last_call()->arg[2] == 0 && last_call()->arg[3] == 250);
     set_cacheable(false, __builtin_nanf(""), __builtin_inff(), 1e30f);
     CHECK(last_call()->arg[1] == 0 && last_call()->arg[2] == 1000000000000000);
     CHECK(last_call()->arg[3] == 1000000000000000);
+    """)
+
+
+def test_caching_times_are_gathered_without_a_call(guest: Callable[..., None]) -> None:
+    guest(r"""
+    const uint64_t said[] = {1, 1500, 0, 250};
+    set_cacheable(true, 1.5f, -1.0f, 0.25f);
+    CHECK(num_calls == 0 && page->data_len == 40);
+    CHECK(memcmp(page->data, "\x05\x00\x01\x00\x01\x00\x20\x00", 8) == 0);
+    CHECK(memcmp(page->data + 8, said, 32) == 0);
     """)
 
 

@@ -18,7 +18,7 @@ from skerry.native import NativeError
 class FakeProgram:
     """What App asks of a Program; a parcel is its name."""
 
-    def __init__(self, parcel, log):
+    def __init__(self, parcel, log, fetching):
         if parcel == "large":
             raise NativeError("mmap", "Cannot allocate memory", -12)
         self.config = defaults(parcel, Path("/bin/true"))

@@ -539,6 +539,12 @@ def test_durability_needs_a_storage_file_but_a_group_may_give_it(directory):
 # Names
 
 
+@pytest.mark.parametrize("host", ["http://a", "a:0", "10.0.0.1/8", "a*b", "[::1"])
+def test_an_allowed_host_is_a_name_an_address_or_a_network(directory, host):
+    message = directory.hello_problem("allowed_hosts", [host])
+    assert f'found "{host}"' in message and '"10.1.0.0/16"' in message
+
+
 def test_an_unknown_key_is_an_error_that_names_the_nearest(directory):
     text = '{\n"hello": {\n"filename": "hello",\n"max_memry": 1, "Storage": 1}}'
     assert directory.problems(text) == [

@@ -130,6 +130,12 @@ def test_the_environment_is_ours_then_what_is_configured(config):
     ]
 
 
+def test_allow_debug_is_told_in_the_environment(config):
+    changed = dataclasses.replace(config, allow_debug=True)
+    assert "KVM_DEBUG=1" in environment(changed, "request")
+    assert "KVM_DEBUG=1" in environment(changed, "storage")
+
+
 @pytest.mark.parametrize(
     ("content", "step", "reason"),
     [

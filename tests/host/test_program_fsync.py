@@ -11,13 +11,14 @@ from support.guests import PRELUDE, compile_guest
 from skerry import native
 from skerry.config import defaults
 from skerry.log import Log
-from skerry.message import Request
+from skerry.message import Cut, Request
 from skerry.program import Program
 from skerry.start import start
 
 LONG = 60.0
 
-# /look reads the count; everything else adds to it.
+# /look reads the count, and each of two pieces of /stream adds to it; everything else
+# does too.
 COUNTER = r"""
 #include <string.h>
 static int count;
@@ -26,9 +27,20 @@ static void add(size_t n, struct virtbuffer buf[], size_t res)
     count += *(const char *)buf[0].data == '+';
     storage_return(&count, sizeof count);
 }
+static struct streaming_content piece(void *arg, size_t max, size_t written,
+                                      size_t total)
+{
+    static char text[2];
+    int now = -1;
+    storage_call(add, "+", 1, &now, sizeof now);
+    text[0] = '0' + now;
+    return (struct streaming_content){text, 1};
+}
 START {}
 HANDLE {
     int now = -1;
+    if (strstr(url, "stream"))
+        begin_streaming_response(200, "text/plain", 10, 2, piece, NULL);
     storage_call(add, strstr(url, "look") ? "=" : "+", 1, &now, sizeof now);
     reply("%d", now);
 }
@@ -52,6 +64,7 @@ class Client:
     async def _wait(self, response):
         if hasattr(response, "__await__"):
             response = await response
+        self.response = response
         self.answer.set_result((response.status, response.body))
 
 
@@ -141,6 +154,37 @@ def test_when_the_disk_fails_the_answer_is_a_500_and_the_log_says_why(tmp_path, 
         disk.open.set()
         status, body = await Client(program, b"/").answer
         assert (status, body) == (500, b"500 storage could not be written\n")
+
+    assert "storage could not be written" in tell(story, tmp_path)
+
+
+def test_a_piece_of_a_body_waits_for_the_disk_too(tmp_path, disk):
+    async def story(program):
+        client = Client(program, b"/stream")
+        assert (await client.answer)[0] == 200
+        source = client.response.source
+        first = asyncio.ensure_future(source.next())
+        await disk.is_asked()
+        await asyncio.sleep(0.05)
+        assert not first.done()
+        disk.open.set()
+        assert [await first, await source.next(), await source.next()] == [
+            b"1",
+            b"2",
+            b"",
+        ]
+
+    tell(story, tmp_path)
+
+
+def test_when_the_disk_fails_a_body_is_cut(tmp_path, disk):
+    async def story(program):
+        disk.fails = True
+        disk.open.set()
+        client = Client(program, b"/stream")
+        await client.answer
+        with pytest.raises(Cut):
+            await client.response.source.next()
 
     assert "storage could not be written" in tell(story, tmp_path)
 

@@ -75,6 +75,14 @@ class Raw:
         size = 0 if method == "HEAD" else int(headers.get("Content-Length", 0))
         return Answer(status, headers, self._file.read(size))
 
+    def line(self) -> bytes:
+        """The next line."""
+        return self._file.readline()
+
+    def rest(self) -> bytes:
+        """All that comes until the server closes the connection."""
+        return self._file.read()
+
     def is_ended(self) -> bool:
         """Waits for the server's next byte, or for the end that it sends."""
         return self._file.read(1) == b""

@@ -1,15 +1,18 @@
 """Guests for tests: C written inline, compiled once, run in real machines."""
 
+import errno
 import hashlib
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
 from skerry import native
 from skerry.message import Request, Response
+from skerry.streaming import gather
+from skerry.wanted import Fetched, Wanted, failed
 
 ROOT = Path(__file__).resolve().parents[2]
 INCLUDE = ROOT / "guest" / "include"
@@ -55,7 +58,8 @@ class Guest:
 
     get() and request() serve one request and reset the clone; one that has to be
     discarded is replaced by a new clone. With (hold) clones stay as a request left them
-    until then; (more) is BootOptions.
+    until then; (more) is BootOptions. What the program fetches comes from
+    (fetch).
     """
 
     def __init__(
@@ -72,9 +76,11 @@ class Guest:
         storage_time: float = 5.0,
         arguments: Sequence[str] | None = None,
         environment: Sequence[str] = ("KVM_NAME=test",),
+        fetch: Callable[[Wanted], Fetched] = lambda wanted: failed(errno.EAGAIN),
         hold: bool = True,
         **more: Any,
     ) -> None:
+        self._fetch = fetch
         self._hold = hold
         self._held = ExitStack()
         self._limit = limit
@@ -127,7 +133,13 @@ class Guest:
 
     def request(self, request: Request) -> Response:
         """Serves (request) and puts the clone back."""
-        response = self.vm.serve(request) or self.vm.resume()
+        response = self.vm.serve(request)
+        while response is None:
+            if self.vm.waits:
+                self.vm.fetched(self._fetch(self.vm.wanted()))
+            response = self.vm.resume()
+        if self.vm.rare and self.vm.streams:
+            response = gather(self.vm, response)
         self.failure = self.vm.reason
         self.discarded = bool(self.vm.rare) and self.vm.discard
         self.exits = self.vm.exits

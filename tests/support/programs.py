@@ -95,6 +95,81 @@ HANDLE {
 }
 """
 
+# Bodies in pieces. /NAME/N streams N bytes of the alphabet, /NAME/chunks/N so many
+# without telling how many, /NAME/endless as many as anybody takes, and /NAME/broken
+# crashes after the first of 5 pieces; /NAME/pieces tells how many have been made. The
+# answer to a body, which it takes in pieces, is its size and Adler-32.
+STREAMS = {
+    "shared_memory": 2,
+    "source": r"""
+#include <stdlib.h>
+#include <string.h>
+static volatile long *made;
+static uint64_t low = 1, high; /* Adler-32 */
+static size_t size, end;
+static int broken;
+
+static struct streaming_content piece(void *arg, size_t max, size_t written,
+                                      size_t total)
+{
+    static char text[1 << 16];
+    __sync_fetch_and_add(made, 1);
+    if (broken && written)
+        *(volatile int *)0;
+    if (broken && max > 1000)
+        max = 1000;
+    if (max > end - written)
+        max = end - written;
+    for (size_t i = 0; i < max; i++)
+        text[i] = 'a' + (written + i) % 26;
+    struct streaming_content content = {text, max};
+    return content;
+}
+static long on_piece(const char *url, const char *arg, const char *type,
+                     const uint8_t *data, size_t len, size_t off)
+{
+    if (off != size || (strstr(url, "/broken") && off))
+        return -1;
+    for (size_t i = 0; i < len; i++) {
+        high += low += data[i];
+        if (i % 4096 == 4095 || i == len - 1) {
+            low %= 65521;
+            high %= 65521;
+        }
+    }
+    size += len;
+    return (long)len;
+}
+static void on_post(const char *url, const char *arg, const char *type,
+                    const uint8_t *data, size_t len)
+{
+    reply("%zu %lu", len, high << 16 | low);
+}
+START {
+    made = SHM_ALLOC_TYPE(long);
+    set_backend_post(on_post);
+    set_backend_stream_post(on_piece);
+}
+HANDLE {
+    const char *what = strrchr(url, '/') + 1;
+    if (strcmp(what, "pieces") == 0)
+        reply("%ld", *made);
+    broken = strcmp(what, "broken") == 0;
+    end = strcmp(what, "endless") == 0 ? SIZE_MAX : strtoul(what, 0, 10);
+    if (broken)
+        end = 5000;
+    int known = end != SIZE_MAX && !strstr(url, "/chunks/");
+    begin_streaming_response(200, "text/plain", 10, known ? end : SIZE_MAX, piece, 0);
+}
+""",
+}
+
+
+def letters(count: int) -> bytes:
+    """(count) bytes of what STREAMS makes."""
+    alphabet = b"abcdefghijklmnopqrstuvwxyz"
+    return (alphabet * (count // 26 + 1))[:count]
+
 
 def enter(client: Raw, server: Server, name: str = "gate") -> None:
     """Sends a request of (client) into the gate (name), and waits until it is there."""

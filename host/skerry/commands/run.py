@@ -3,16 +3,22 @@
 import argparse
 import re
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from skerry.config import Program as Config
 from skerry.config import defaults
+from skerry.egress import Policy, parse_entry
 from skerry.errors import SkerryError
+from skerry.fetching import Fetching
+from skerry.keys import Host
 from skerry.log import Log
 from skerry.machine import check_machine
 from skerry.message import Request, Response
+from skerry.native import Remains
 from skerry.program import Program
 from skerry.start import start
+from skerry.wanted import Fetched, Wanted
 
 
 def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -36,7 +42,25 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         metavar="FILE",
         help="if the program fails, write this core file for gdb PROGRAM FILE",
     )
+    parser.add_argument(
+        "--allow",
+        type=host,
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a host that sys_fetch may reach, as in allowed_hosts; may be repeated",
+    )
     parser.set_defaults(run=run)
+
+
+def host(text: str) -> str:
+    """An entry of allowed_hosts."""
+    try:
+        parse_entry(text)
+    except ValueError:
+        message = f"expected {Host().expected}, found {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
+    return text
 
 
 def read_data(text: str) -> bytes:
@@ -50,12 +74,14 @@ def read_data(text: str) -> bytes:
         raise argparse.ArgumentTypeError(message) from None
 
 
-def configure(path: Path) -> Config:
-    """Program (path) under its file's name, with everything that it may use."""
+def configure(path: Path, hosts: Sequence[str]) -> Config:
+    """Program (path) under its file's name, with everything that it may use, and
+    (hosts) to reach."""
     name = re.sub(r"[^A-Za-z0-9_.-]", "-", path.name).lstrip(".") or "program"
     values = defaults(name, path)
     fields = {key: getattr(values, key) for key in Config.__slots__}
-    return Config(**fields | {"storage": True, "shared_memory": 2})
+    more = {"storage": True, "shared_memory": 2, "allowed_hosts": tuple(hosts)}
+    return Config(**fields | more)
 
 
 def make_request(arguments: argparse.Namespace) -> Request:
@@ -89,14 +115,36 @@ def show(response: Response) -> None:
     out.flush()
 
 
+class _Direct:
+    """Connects to other hosts from this process, which has no jail."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    async def fetch(self, name: str, wanted: Wanted) -> Fetched:
+        # Not before it is needed: it takes longer to load than all else together.
+        from skerry.outgoing import Outgoing
+
+        return await Outgoing().fetch(wanted, self._policy)
+
+
+def _start(config: Config, log: Log, look: Callable[[Remains], None]) -> Program:
+    async def here(request: Request, depth: int) -> Response:
+        return (await program.answer_alone(request, depth))[0]
+
+    fetching = Fetching(here, _Direct(Policy(config.allowed_hosts)))
+    program = Program(start(config, log, look=look), log, fetching)
+    return program
+
+
 def run(arguments: argparse.Namespace) -> int:
     from skerry.autopsy import Autopsy  # takes other commands 0.1 s for nothing
 
     check_machine()
     request = make_request(arguments)
-    log, config = Log(sys.stderr), configure(arguments.program)
+    log = Log(sys.stderr)
     autopsy = Autopsy(arguments.program, arguments.core, log)
-    program = Program(start(config, log, look=autopsy), log)
+    program = _start(configure(arguments.program, arguments.allow), log, autopsy)
     try:
         check_size(request, program.body_limit)
         response, failed = program.answer_now(request, autopsy)

@@ -10,6 +10,7 @@ class Limits:
     target: int = 8 << 10  # longer: 414
     head: int = 64 << 10  # request line and headers, or trailers; longer: 431
     body: int = 16 << 20  # longer: 413
+    upload: int = 1 << 30  # the same, of one that its program takes piece by piece
     connections: int = 16384  # one more: 503; an idle one takes about 4 KiB
     refused: int = 64  # connections with such a 503 at a time; one more: dropped
     idle_time: float = 60.0  # between requests, then closed without a word

@@ -16,11 +16,13 @@ from collections.abc import Awaitable
 from math import inf
 from typing import cast
 
-from skerry.http.reader import CLOSE, HEAD, IDLE, Reader
+from skerry.http.incoming import Incoming
+from skerry.http.outgoing import Framing, closing, cut
+from skerry.http.reader import CLOSE, CLOSE_1_0, HEAD, IDLE, Reader
 from skerry.http.refusal import Refusal
 from skerry.http.shared import Shared
 from skerry.http.writer import render
-from skerry.message import Request, Response
+from skerry.message import Cut, Request, Response, Streamed, Upload
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _log = logging.getLogger("skerry.http")
@@ -34,9 +36,11 @@ class HttpProtocol(asyncio.Protocol):
         "_clock",
         "_deaf",
         "_eof",
+        "_expects",
         "_feed",
         "_handler",
         "_held",
+        "_incoming",
         "_limits",
         "_owes_continue",
         "_paused",
@@ -47,6 +51,8 @@ class HttpProtocol(asyncio.Protocol):
         "_task",
         "_transport",
         "_unwritten",
+        "_upload",
+        "_writable",
         "deadline",
     )
 
@@ -55,7 +61,7 @@ class HttpProtocol(asyncio.Protocol):
         self._handler = shared.handler
         self._limits = shared.limits
         self._clock = shared.clock
-        self._reader = Reader(shared.limits, self)
+        self._reader = Reader(shared.limits, self, shared.in_pieces)
         self._feed = self._reader.feed
         self._queue: deque[tuple[Request, bytes] | Refusal] = deque()
         self._pending: tuple[Request, bytes] | None = None  # the handler put it off
@@ -66,6 +72,9 @@ class HttpProtocol(asyncio.Protocol):
         self._eof = False  # the client has sent its last byte
         self._begun = False  # the first request has
         self._owes_continue = False
+        self._upload: Upload | None = None  # its body is still arriving
+        self._expects = False  # it waits for 100 Continue
+        self._writable: asyncio.Future[None] | None = None  # a stream waits for it
         self._unwritten = 0  # in the write buffer when a deadline passed
         self.deadline = self._clock.now + self._limits.idle_time
 
@@ -97,20 +106,30 @@ class HttpProtocol(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more, but may still read: answer what it asked."""
         self._eof = True
+        if self._upload:
+            self._incoming.fail()
+            return False
         return self._is_busy()
 
     def pause_writing(self) -> None:
         self._paused = True
+        self._unwritten = 0
         self.deadline = self._clock.now + self._limits.write_time
         self._hold()
 
     def resume_writing(self) -> None:
         self._paused = False
+        self._wake_stream()
+        if self._task and not self._queue:
+            self._release()  # who leaves is noticed while pieces are made
         self._go_on()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._deaf = True
         self._queue.clear()
+        self._wake_stream()
+        if self._upload:
+            self._incoming.fail()
         self._reader.close()
         self._shared.leave(self)
 
@@ -120,7 +139,7 @@ class HttpProtocol(asyncio.Protocol):
         """Closes the connection, with a 408 if a request has begun and not ended."""
         unwritten = self._transport.get_write_buffer_size()
         if self._task or self._pending:
-            self.deadline = inf
+            self._expire_busy(unwritten)
         elif unwritten:
             self._expire_write(unwritten)
         elif self._deaf or self._reader.phase == IDLE:
@@ -159,10 +178,27 @@ class HttpProtocol(asyncio.Protocol):
         elif not self._deaf:
             self._transport.write(_CONTINUE)
 
+    def on_upload(self, request: Upload, connection: bytes, expects: bool) -> None:
+        self._incoming = request.pieces = Incoming(self)
+        self._upload = request
+        self._expects = expects
+        self.on_request(request, connection)
+
+    def on_piece(self, piece: bytes) -> None:
+        self._incoming.feed(piece)
+        if self._incoming.is_full:
+            self._hold()
+
+    def on_last_piece(self) -> None:
+        self._upload = None
+        self._incoming.end()
+
     def on_refusal(self, refusal: Refusal) -> None:
         """The last answer, after those to the requests before it."""
         if self._deaf:
             return
+        if self._upload:
+            self._incoming.fail()
         if self._is_busy():
             self._put_off(refusal)
         else:
@@ -196,6 +232,8 @@ class HttpProtocol(asyncio.Protocol):
         connection: bytes,
     ) -> None:
         if type(response) is Response:
+            if request is self._upload:
+                connection = closing(connection)
             self._reply(request, response, connection)
             return
         self.deadline = inf
@@ -205,17 +243,98 @@ class HttpProtocol(asyncio.Protocol):
     async def _answer_later(
         self,
         request: Request,
-        awaitable: Response | Awaitable[Response],
+        answer: Response | Awaitable[Response],
         connection: bytes,
     ) -> None:
+        response: Response | None = None
         try:
-            response = await cast(Awaitable[Response], awaitable)
+            response = answer if isinstance(answer, Response) else await answer
+        except Cut:
+            if not self._queue:  # else it tells why
+                self._transport.abort()
         except Exception as error:
             response = _failed(request, error)
+        if request is self._upload:
+            connection = closing(connection)
+        if isinstance(response, Streamed):
+            await self._stream(request, response, connection)
+            response = None
         self._task = None
-        if not self._deaf:
+        if response and not self._deaf:
             self._reply(request, response, connection)
+        if not self._deaf:
             self._go_on()
+
+    async def _stream(
+        self, request: Request, response: Streamed, connection: bytes
+    ) -> None:
+        """Writes (response) while its pieces are made."""
+        if self._shared.stopping:
+            connection = closing(connection)
+        framing = Framing(response.length, connection)
+        try:
+            await self._write_stream(request, response, framing)
+        except Cut:
+            self._cut()
+        except asyncio.CancelledError:
+            self._cut()
+            raise
+        except Exception:
+            _log.exception("the answer to %r ends in the middle", request)
+            self._cut()
+        finally:
+            response.source.close()
+
+    def _cut(self) -> None:
+        """The body that has begun does not end."""
+        self._deaf = True
+        self._queue.clear()
+        cut(self._transport)
+
+    async def _write_stream(
+        self, request: Request, response: Streamed, framing: Framing
+    ) -> None:
+        if self._deaf:
+            return
+        is_head = request.method == b"HEAD"
+        lines = request.id_line + framing.lines
+        self._transport.write(render(response, self._clock, lines, is_head))
+        if not is_head:
+            await self._write_pieces(response, framing)
+        if self._deaf:
+            return
+        self.deadline = self._clock.now + self._limits.idle_time
+        if framing.ends_connection:
+            self._finish()
+
+    async def _write_pieces(self, response: Streamed, framing: Framing) -> None:
+        """The next piece is made when the client has taken most of what was written.
+        A client that is fast enough must not keep others waiting."""
+        left, source = response.length, response.source
+        while not self._deaf:
+            if self._paused:
+                await self._until_writable()
+            else:
+                await asyncio.sleep(0)
+            piece = b"" if self._deaf else await source.next()
+            if self._deaf:
+                return
+            if left is not None:
+                left -= len(piece)
+                if left < 0 or (left and not piece):
+                    raise ValueError(f"{-left} bytes too many in a body")
+            framing.put(self._transport, piece)
+            if not piece:
+                return
+
+    async def _until_writable(self) -> None:
+        self._writable = self._shared.loop.create_future()
+        await self._writable
+
+    def _wake_stream(self) -> None:
+        writable, self._writable = self._writable, None
+        if writable and not writable.done():
+            writable.set_result(None)
 
     def _reply(self, request: Request, response: Response, connection: bytes) -> None:
         shared, clock = self._shared, self._clock
@@ -229,7 +348,7 @@ class HttpProtocol(asyncio.Protocol):
             lines = request.id_line + connection
             data = render(_failed(request, error), clock, lines, is_head)
         self._transport.write(data)
-        if connection is CLOSE:
+        if connection is CLOSE or connection is CLOSE_1_0:
             self._finish()
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -253,6 +372,21 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.write_eof()
             self._release()
 
+    # What takes the body of an upload calls.
+
+    def on_wanted(self) -> None:
+        if self._deaf:
+            return
+        self.deadline = self._clock.now + self._limits.body_time
+        if self._expects:
+            self._expects = False
+            self._transport.write(_CONTINUE)
+        self.on_taken()
+
+    def on_taken(self) -> None:
+        if self._upload and not self._queue and not self._deaf:
+            self._release()
+
     # Waiting.
 
     def _is_busy(self) -> bool:
@@ -270,9 +404,20 @@ class HttpProtocol(asyncio.Protocol):
         times = (limits.idle_time, limits.head_time, limits.body_time)
         self.deadline = self._clock.now + times[self._reader.phase]
 
+    def _expire_busy(self, unwritten: int) -> None:
+        """Only what waits for the client has a deadline."""
+        if self._paused:
+            self._expire_write(unwritten)
+        elif self._upload and self._incoming.is_waited_for:
+            self.on_refusal(Refusal(408, "the body took too long"))
+        else:
+            self.deadline = inf
+
     def _expire_write(self, unwritten: int) -> None:
         """A client that took something since the last look may go on."""
-        if unwritten == self._unwritten:
+        if unwritten == self._unwritten and self._task:
+            self._cut()
+        elif unwritten == self._unwritten:
             self._transport.abort()
         self._unwritten = unwritten
         self.deadline = self._clock.now + self._limits.write_time
@@ -300,10 +445,17 @@ class HttpProtocol(asyncio.Protocol):
             waiting = self._queue.popleft()
             if isinstance(waiting, Refusal):
                 self._refuse(waiting)
+            elif self._is_misplaced(waiting[0]):
+                self._refuse(Refusal(503, "the program has been replaced"))
             else:
                 self.on_request(*waiting)
         if not self._is_busy() and not self._deaf:
             self._read_on()
+
+    def _is_misplaced(self, request: Request) -> bool:
+        """Whether the body of (request) comes in pieces that nobody wants any more."""
+        wanted = self._shared.in_pieces
+        return isinstance(request, Upload) and not (wanted and wanted(request))
 
     def _read_on(self) -> None:
         done = self._shared.stopping and self._reader.phase == IDLE

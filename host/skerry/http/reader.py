@@ -4,6 +4,7 @@ httptools calls the on_* methods while feed() runs. A request that is whole is h
 to the sink at once, so several requests in one piece of data come out in order.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from httptools import (
@@ -17,15 +18,16 @@ from skerry.http import ids, rules
 from skerry.http.ids import NAME, new_line
 from skerry.http.limits import Limits
 from skerry.http.refusal import Refusal
-from skerry.message import Request
+from skerry.message import Request, Upload
 
 # Where the reader stands: between requests, in a head, in a body. IDLE is false.
 IDLE, HEAD, BODY = 0, 1, 2
 
-# The Connection line that answers a request; CLOSE is compared by identity.
+# The Connection line that answers a request; these are compared by identity.
 KEEP = b""
 KEEP_1_0 = b"Connection: keep-alive\r\n"
 CLOSE = b"Connection: close\r\n"
+CLOSE_1_0 = bytes(bytearray(CLOSE))  # another object: the client speaks HTTP/1.0
 
 # Headers that decide something here; the others only pass through.
 _NOTED = frozenset(
@@ -52,12 +54,23 @@ class Sink(Protocol):
     def on_expect(self) -> None:
         """The client waits for 100 Continue before it sends the body."""
 
+    def on_upload(self, request: Upload, connection: bytes, expects: bool) -> None:
+        """The head of (request) is there, and its body comes in pieces, once it has its
+        100 Continue if it (expects) one."""
+
+    def on_piece(self, piece: bytes) -> None:
+        """The next of these."""
+
+    def on_last_piece(self) -> None:
+        """That was all of them."""
+
 
 class Reader:
     """The requests of one connection. After a Refusal it must not be fed again."""
 
     __slots__ = (
         "_again",
+        "_arrived",
         "_body",
         "_connection",
         "_limits",
@@ -70,14 +83,24 @@ class Reader:
         "_target",
         "_trailers",
         "_unread",
+        "_upload",
         "_version",
+        "_wanted",
         "phase",
         "progress",
     )
 
-    def __init__(self, limits: Limits, sink: Sink) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        sink: Sink,
+        in_pieces: Callable[[Request], bool] | None = None,
+    ) -> None:
         self._limits = limits
         self._sink = sink
+        self._wanted = in_pieces
+        self._upload: Upload | None = None  # the request whose body comes in pieces
+        self._arrived = 0  # bytes of that
         self._parser = HttpRequestParser(self)
         self.phase = IDLE
         self.progress = False  # a head, a body's piece or a request came: see pending()
@@ -126,7 +149,7 @@ class Reader:
 
     def close(self) -> None:
         """Lets go of what refers back to this object."""
-        del self._parser, self._sink
+        del self._parser, self._sink, self._wanted
 
     # What httptools calls, in this order.
 
@@ -185,14 +208,17 @@ class Reader:
 
     def on_body(self, piece: bytes) -> None:
         self.progress = True
+        if self._upload is not None:
+            return self._pass_on(piece)
         if len(self._body) + len(piece) > self._limits.body:
             raise Refusal(413, f"a body may have {self._limits.body} bytes")
         if not self._body:
             self._body = piece
-            return
+            return None
         if type(self._body) is bytes:
             self._body = bytearray(self._body)
         self._body += piece
+        return None
 
     def on_message_complete(self) -> None:
         if self._again:
@@ -203,7 +229,11 @@ class Reader:
             self._request.body = bytes(self._body)
             self._body = b""
         self._trailers = 0
-        self._sink.on_request(self._request, self._connection)
+        if self._upload is None:
+            self._sink.on_request(self._request, self._connection)
+        else:
+            self._upload = None
+            self._sink.on_last_piece()
 
     # Steps of the above.
 
@@ -241,7 +271,7 @@ class Reader:
         rules.check_version(version)
         asked = rules.asks_to_close(self._noted.get(b"connection", b""))
         if asked or not self._parser.should_keep_alive():
-            self._connection = CLOSE
+            self._connection = CLOSE if version == "1.1" else CLOSE_1_0
         else:
             self._connection = KEEP if version == "1.1" else KEEP_1_0
 
@@ -249,21 +279,37 @@ class Reader:
         """Checks how the body is framed and whether the client waits to send it."""
         noted = self._noted
         self._request.content_type = noted.get(b"content-type", b"")
-        length = self._check_framing(noted)
+        in_pieces = self._wanted is not None and self._wanted(self._request)
+        limit = self._limits.upload if in_pieces else self._limits.body
+        length = self._check_framing(noted, limit)
+        waits = False
         if b"expect" in noted:
             waits = rules.wants_continue(noted[b"expect"], self._version)
-            if waits and length:
+            if waits and length and not in_pieces:
                 self._sink.on_expect()
         if length and b"connection" in noted and self._parser.should_upgrade():
             self._again = True
+        if length and in_pieces and self._upload is None:
+            self._begin_upload(waits)
 
-    def _check_framing(self, noted: dict[bytes, bytes]) -> int:
-        """The body's length, -1 if it is chunked."""
+    def _begin_upload(self, waits: bool) -> None:
+        self._upload = self._request = Upload.of(self._request)
+        self._arrived = 0
+        self._sink.on_upload(self._upload, self._connection, waits)
+
+    def _pass_on(self, piece: bytes) -> None:
+        self._arrived += len(piece)
+        if self._arrived > self._limits.upload:
+            raise Refusal(413, f"a body may have {self._limits.upload} bytes")
+        self._sink.on_piece(piece)
+
+    def _check_framing(self, noted: dict[bytes, bytes], limit: int) -> int:
+        """The body's length, at most (limit), or -1 if it is chunked."""
         if b"transfer-encoding" in noted:
             rules.check_transfer_encoding(noted[b"transfer-encoding"], self._version)
             return -1
         if b"content-length" in noted:
-            return rules.check_length(noted[b"content-length"], self._limits.body)
+            return rules.check_length(noted[b"content-length"], limit)
         return 0
 
     def _ignore_upgrade(self) -> None:

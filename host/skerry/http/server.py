@@ -10,7 +10,7 @@ from skerry.http.descriptors import most_connections
 from skerry.http.limits import Limits
 from skerry.http.listener import Listener, bind, listen
 from skerry.http.protocol import HttpProtocol
-from skerry.http.shared import Handler, Shared
+from skerry.http.shared import Handler, InPieces, Shared
 
 _DEFAULT_LIMITS = Limits()
 
@@ -22,13 +22,15 @@ async def serve(
     *,
     limits: Limits = _DEFAULT_LIMITS,
     reuse_port: bool = False,
+    in_pieces: InPieces | None = None,
 ) -> "Server":
     """Listens on (host):(port), 0 for any free port; (reuse_port) lets others too.
 
     (handler) is called on the event loop's thread. Its answer is a Response, or an
-    awaitable of one if it takes time.
+    awaitable of one if it takes time. (in_pieces): see shared.
     """
-    return await serve_on(handler, await bind(host, port, reuse_port), limits=limits)
+    sockets = await bind(host, port, reuse_port)
+    return await serve_on(handler, sockets, limits=limits, in_pieces=in_pieces)
 
 
 async def serve_on(
@@ -36,10 +38,11 @@ async def serve_on(
     sockets: Sequence[socket.socket],
     *,
     limits: Limits = _DEFAULT_LIMITS,
+    in_pieces: InPieces | None = None,
 ) -> "Server":
     """Listens on (sockets), which are bound and belong to the server now."""
     limits = replace(limits, connections=most_connections(limits.connections))
-    shared = Shared(handler, limits, asyncio.get_running_loop())
+    shared = Shared(handler, limits, asyncio.get_running_loop(), in_pieces)
     for each in sockets:
         listen(each)
     return Server(sockets, shared)

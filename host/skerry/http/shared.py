@@ -12,6 +12,9 @@ from skerry.message import Request, Response
 # handler calls request.client.on_response, soon and on the loop's thread.
 Handler = Callable[[Request], Response | Awaitable[Response] | None]
 
+# Tells of a request whose head has arrived if the handler wants it now, as an Upload.
+InPieces = Callable[[Request], bool]
+
 
 class Connection(Protocol):
     """What the server asks of a connection."""
@@ -32,9 +35,14 @@ class Shared:
     """The handler, the limits and the clock; who is connected; what still runs."""
 
     def __init__(
-        self, handler: Handler, limits: Limits, loop: asyncio.AbstractEventLoop
+        self,
+        handler: Handler,
+        limits: Limits,
+        loop: asyncio.AbstractEventLoop,
+        in_pieces: InPieces | None = None,
     ) -> None:
         self.handler = handler
+        self.in_pieces = in_pieces
         self.limits = limits
         self.loop = loop
         self.clock = Clock()

@@ -15,10 +15,11 @@ from skerry.native.raw import NativeError
 from skerry.native.remains import Range, Registers, Remains
 from skerry.native.snapshot import Snapshot
 from skerry.native.storage import Storage, StorageCounts, StorageFile
-from skerry.native.vm import BATCH, Vm
+from skerry.native.vm import BATCH, PIECE, Vm
 
 __all__ = [
     "BATCH",
+    "PIECE",
     "BootOptions",
     "Console",
     "Failure",

@@ -37,6 +37,7 @@ class BootOptions:
     max_request_memory: int
     max_boot_time: float
     is_storage: bool = False
+    debug: bool = False
     arg: str = ""
     arg_header: str = ""
     ephemeral: bool = True
@@ -61,7 +62,7 @@ def boot(
     raw.name, raw.argv, raw.argc = name, argv, len(argv_held)
     raw.envp, raw.envc = envp, len(envp_held)
     raw.elf, raw.elf_len = ffi.from_buffer("uint8_t[]", options.elf), len(options.elf)
-    raw.is_storage = options.is_storage
+    raw.is_storage, raw.debug = options.is_storage, options.debug
     raw.max_memory = options.max_memory
     raw.max_request_memory = options.max_request_memory
     raw.boot_ns = int(options.max_boot_time * NS)

@@ -14,7 +14,7 @@ class Snapshot(Owner):
     def export(self) -> tuple[bytes, int]:
         """What it is, and its memory's descriptor, for another process; the descriptor
         stays this object's own."""
-        data = ffi.new("char[]", lib.skerry_snapshot_size())
+        data = ffi.new("char[]", lib.skerry_snapshot_size(self.raw))
         fd = lib.skerry_snapshot_export(self.raw, data)
         return bytes(ffi.buffer(data)), fd
 
@@ -31,6 +31,11 @@ class Snapshot(Owner):
     def unknown_syscalls(self) -> int:
         """Calls of system calls that skerry does not have."""
         return int(lib.skerry_unknown_syscalls(self.raw))
+
+    @property
+    def takes_pieces(self) -> bool:
+        """A body goes to the program piece by piece, while it arrives."""
+        return bool(lib.skerry_takes_pieces(self.raw))
 
     @property
     def body_limit(self) -> int:

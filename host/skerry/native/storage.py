@@ -77,7 +77,10 @@ class Storage(Owner):
         """What it is, and its descriptors, for another process: memory, control,
         committed image, and its file's, which may be -1. They stay this object's own.
         """
-        data, fds = ffi.new("char[]", lib.skerry_snapshot_size()), ffi.new("int[4]")
+        data, fds = (
+            ffi.new("char[]", lib.skerry_storage_size(self.raw)),
+            ffi.new("int[4]"),
+        )
         lib.skerry_storage_export(self.raw, data, fds)
         return bytes(ffi.buffer(data)), list(fds)
 

@@ -10,6 +10,7 @@ from skerry.native.raw import NS, Owner, check, ffi, lib, new_error
 from skerry.native.remains import Remains, remains_of
 from skerry.native.snapshot import Snapshot
 from skerry.native.storage import Storage
+from skerry.wanted import MOST, Fetched, Wanted
 
 _REPLY = struct.Struct("iIIIQ")  # the first fields of struct skerry_reply
 _REPLY_SIZE = ffi.sizeof("struct skerry_reply")
@@ -20,11 +21,17 @@ _LINES = int(lib.SKERRY_LINES)
 _BUSY = int(lib.SKERRY_BUSY)
 _UNSYNCED = int(lib.SKERRY_UNSYNCED)
 _TASKS = int(lib.SKERRY_TASKS)
-_RARE = _FAILED | _DISCARD | _LARGE | _LINES | _BUSY | _UNSYNCED | _TASKS
+_WAITS = int(lib.SKERRY_WAITS)
+_STREAM = int(lib.SKERRY_STREAM)
+_MORE = int(lib.SKERRY_MORE)
+_RARE = _FAILED | _DISCARD | _LARGE | _LINES | _BUSY | _UNSYNCED | _TASKS | _WAITS
+_RARE |= _STREAM | _MORE
 _HAS = int(lib.SKERRY_HAS_DATE) | int(lib.SKERRY_HAS_SERVER)  # as in Response
 _add = lib.skerry_add
 _run = lib.skerry_run
 BATCH = int(lib.SKERRY_BATCH)  # requests that Vm.serve_batch takes
+PIECE = int(lib.SKERRY_PIECE)  # bytes that Vm.next_piece returns at most
+_UNKNOWN = (1 << 64) - 1  # in stream_len
 
 
 class Vm(Owner):
@@ -63,24 +70,28 @@ class Vm(Owner):
         self._reply_bytes = ffi.buffer(self._replies, BATCH * _REPLY_SIZE)
         self._out = ffi.buffer(lib.skerry_vm_out(self.raw), lib.SKERRY_OUT_SIZE)
         self._requests: Sequence[Request] = ()
+        self._request: Request  # the one that (rare) is about
         self._last = 0  # index of the last reply
         self.rare = 0  # not 0: look at the next six
         self.busy = False  # the last request goes on: resume() it
+        self.waits = False  # for what is wanted(): fetched(), then it goes on
         self.discard = False  # close this clone
         self.failed = False  # the last request failed
         self.unsynced = False  # the answers have to wait for Storage.sync()
         self.has_lines = False  # the console has lines
+        self.streams = False  # the body, or more of it, comes from next_piece()
         self.has_tasks = False  # a task of storage is due earlier than before
 
     def serve(self, request: Request) -> Response | None:
-        """Runs (request). None: it takes longer than the inline time: resume() it."""
+        """Runs (request). None: it takes longer than the inline time: resume() it; or
+        it (waits)."""
         answers = self.serve_batch((request,))
         return answers[0] if answers else None
 
     def serve_batch(self, requests: Sequence[Request]) -> list[Response]:
         """Runs (requests), at most BATCH, one after the other. Returns the answers to
         as many as were done; the others have not begun, but for the first of them if
-        (rare) and (busy) are set. (rare) is about the last one that began."""
+        (rare) and (busy) or (waits) are set. (rare) is about the last that began."""
         raw = self.raw
         self._requests = requests  # their bytes are used until they are answered
         for each in requests:
@@ -96,10 +107,76 @@ class Vm(Owner):
             )
         return self._answers(_run(raw))
 
-    def resume(self) -> Response:
-        """Carries a request on to its end; may take up to its limit."""
+    def resume(self) -> Response | None:
+        """Carries a request, or a piece of its body, on to its end; may take up to its
+        limit. None: it (waits), or wants more of its body."""
         lib.skerry_resume(self.raw)
-        return self._answers(1)[0]
+        return self._answer()
+
+    def go_on(self) -> Response | None:
+        """The same, but returns after the inline time: None, it is (busy)."""
+        lib.skerry_go_on(self.raw)
+        return self._answer()
+
+    def _answer(self) -> Response | None:
+        answers = self._answers(1)
+        return answers[0] if answers else None
+
+    def wanted(self) -> Wanted:
+        """What the request fetches that (waits)."""
+        raw = lib.skerry_wanted(self.raw)
+        room, flags = int(raw.content_room) or MOST, int(raw.flags)
+        body = ffi.buffer(raw.body, raw.body_len)[:]
+        return Wanted(
+            ffi.buffer(raw.url, raw.url_len)[:],
+            ffi.buffer(raw.fields, raw.fields_len)[:],
+            body if flags & lib.SKERRY_FETCH_POST else None,
+            min(room, MOST),
+            bool(flags & lib.SKERRY_FETCH_FOLLOW),
+            bool(flags & lib.SKERRY_FETCH_DUMMY),
+        )
+
+    def fetched(self, got: Fetched) -> None:
+        """Gives the program what its request waits for: go_on() or resume() it."""
+        raw = ffi.new("struct skerry_fetched *")
+        raw.result, raw.status = got.result, got.status
+        held = [ffi.from_buffer(each) for each in (got.type, got.headers, got.content)]
+        raw.type, raw.headers, raw.content = held
+        raw.type_len, raw.headers_len = len(got.type), len(got.headers)
+        raw.content_len = len(got.content)
+        lib.skerry_fetched(self.raw, raw)
+
+    # A body that goes in piece by piece, and one that comes out so.
+
+    def begin(self, request: Request) -> None:
+        """Begins (request), whose body comes in pieces: see post()."""
+        self._requests = (request,)
+        kind = request.content_type
+        _add(self.raw, request.method, request.target, request.headers, kind, b"", 0)
+
+    def post(self, piece: bytes) -> Response | None:
+        """Gives the program the next (piece), b"" after the last one. None: it wants
+        more, unless it is (busy) or (waits). To give up in between: reset()."""
+        lib.skerry_post(self.raw, piece, len(piece))
+        return self._answer()
+
+    @property
+    def stream_length(self) -> int | None:
+        """Bytes of body that come when an answer (streams); None: nobody knows."""
+        length = int(self._replies[self._last].stream_len)
+        return None if length == _UNKNOWN else length
+
+    def next_piece(self, wait: bool) -> bytes | None:
+        """The next piece of a body, the last one if (streams) is not set any more; then
+        reset(). None: it has (failed), or is (busy), unless it may (wait)."""
+        lib.skerry_stream(self.raw, wait)
+        reply = self._replies[0]
+        self._last = 0
+        self.rare = reply.flags & _RARE
+        self._note(reply.flags)
+        if reply.flags & (_BUSY | _FAILED):
+            return None
+        return bytes(ffi.buffer(reply.body, reply.body_len)) if reply.body_len else b""
 
     def _answers(self, count: int) -> list[Response]:
         answers = []
@@ -120,25 +197,28 @@ class Vm(Owner):
         """Something is out of the ordinary, with the last answer most likely."""
         self._last = last
         rare, reply = self.rare, self._replies[last]
+        self._note(rare)
+        self._request = self._requests[last]
+        if rare & (_BUSY | _WAITS | _MORE):
+            answers.pop()
+            self._requests = (self._request,)
+        elif rare & _LARGE:
+            rest = ffi.buffer(reply.head, reply.head_len)[:]
+            if reply.body_len:
+                rest += ffi.buffer(reply.body, reply.body_len)[:]
+            answers[last].rest = rest
+            if not self.streams:
+                self.discard = self.discard or self.reset() < 0
+
+    def _note(self, rare: int) -> None:
         self.busy = bool(rare & _BUSY)
+        self.waits = bool(rare & _WAITS)
         self.discard = bool(rare & _DISCARD)
         self.failed = bool(rare & _FAILED)
         self.has_lines = bool(rare & _LINES)
         self.unsynced = bool(rare & _UNSYNCED)
         self.has_tasks = bool(rare & _TASKS)
-        if rare & _BUSY:
-            answers.pop()
-            self._requests = (self._requests[last],)
-        elif rare & _LARGE:
-            rest = ffi.buffer(reply.head, reply.head_len)[:]
-            answers[last].rest = rest + ffi.buffer(reply.body, reply.body_len)[:]
-            self.discard = self.discard or self.reset() < 0
-
-    def look_on(self) -> Response | None:
-        """Carries a request of a Vm that looks on to its end, or to its failure."""
-        lib.skerry_resume(self.raw)
-        answers = self._answers(1)
-        return answers[0] if answers else None
+        self.streams = bool(rare & _STREAM)
 
     def remains(self) -> Remains:
         """Those of the request that is busy and failed; good until it goes on."""
@@ -154,7 +234,7 @@ class Vm(Owner):
         """What the log says of the last request, which failed."""
         reply = self._replies[self._last]
         return Failure(
-            request=self._requests[self._last],
+            request=self._request,
             reason=text_of(reply.reason),
             rip=reply.rip,
             caller=reply.caller,

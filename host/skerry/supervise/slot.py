@@ -20,6 +20,7 @@ from skerry.messages import (
 )
 from skerry.supervise.jailed import tell
 from skerry.supervise.listen import Sockets
+from skerry.supervise.outside import Outside
 from skerry.supervise.programs import Wanted, editions, use
 from skerry.supervise.tally import Tally
 
@@ -47,6 +48,7 @@ class Slot:
         wanted: Wanted,
         tally: Tally,
         log: Log,
+        outside: Outside | None = None,
     ) -> None:
         self.number = number
         self._sockets = sockets
@@ -60,6 +62,7 @@ class Slot:
         self._wanted = wanted
         self._tally = tally
         self._log = log
+        self._outside = outside
         self._sent: set[int] = set()
         self._is_jailed = False
         self._updating = asyncio.Lock()
@@ -168,6 +171,8 @@ class Slot:
                 with each.for_one_more() as fds:
                     await child.channel.send(each.parcel, fds)
                 self._sent.add(each.id)
+        if self._outside:
+            await self._outside.join(child)
         return await self._say(child, use(entries), Serving)
 
     async def ask(self) -> None:

@@ -17,6 +17,7 @@ from skerry.supervise.boot import Starter
 from skerry.supervise.files import raise_limit
 from skerry.supervise.loader import Loader
 from skerry.supervise.notify import Notifier
+from skerry.supervise.outside import Outside
 from skerry.supervise.programs import Wanted, editions
 from skerry.supervise.slot import Slot
 from skerry.supervise.survey import Survey
@@ -53,6 +54,7 @@ class Supervisor:
         self._notifier = Notifier()
         self._tally = Tally()
         self._slots: list[Slot] = []
+        self._outside = Outside(self._wanted, log)
         self._place = ""
 
     async def run(self) -> None:
@@ -63,6 +65,7 @@ class Supervisor:
         self._bind()
         if warning := raise_limit(self._config):
             self._log.info(f"warning: {warning}")
+        outside = asyncio.create_task(self._outside.run())
         living = [asyncio.create_task(each.run()) for each in self._slots]
         try:
             async with self._open_door():
@@ -71,7 +74,8 @@ class Supervisor:
         finally:
             for each in self._slots:
                 each.close()
-            await asyncio.gather(*living, return_exceptions=True)
+            outside.cancel()
+            await asyncio.gather(*living, outside, return_exceptions=True)
             for edition in editions(self._wanted.entries):
                 edition.close()
 
@@ -97,7 +101,9 @@ class Supervisor:
         bound = listen.bind(options.host, options.port, options.workers)
         self._place = listen.place(options.host, bound[0][0].getsockname()[1])
         for number, sockets in enumerate(bound, 1):
-            slot = Slot(number, sockets, self._wanted, self._tally, self._log)
+            slot = Slot(
+                number, sockets, self._wanted, self._tally, self._log, self._outside
+            )
             self._slots.append(slot)
 
     @contextlib.asynccontextmanager
@@ -118,7 +124,10 @@ class Supervisor:
     ) -> None:
         """Runs (work) until we are told to stop, or it fails, or one of those who are
         (living) does, which is a bug."""
-        helpers = (work, self._look_around(), self._tell_alive(), self._stop.wait())
+        helpers = (
+            *(work, self._look_around(), self._tell_alive(), self._lead_outside()),
+            self._stop.wait(),
+        )
         tasks = [asyncio.create_task(each) for each in helpers]
         first = asyncio.FIRST_COMPLETED
         done, _ = await asyncio.wait((*tasks, *living), return_when=first)
@@ -146,6 +155,7 @@ class Supervisor:
         change = await self._loader.again()
         if change is None:
             return
+        await self._outside.refresh()
         await asyncio.gather(*(each.update() for each in self._slots))
         self._log.info(change.text)
         for each in change.leaving:
@@ -163,6 +173,14 @@ class Supervisor:
         while True:
             self._notifier.alive()
             await asyncio.sleep(self._notifier.interval)
+
+    async def _lead_outside(self) -> None:
+        """Connects workers to a fetcher that has been started."""
+        await self._wanted.known.wait()
+        while True:
+            await self._outside.changed.wait()
+            self._outside.changed.clear()
+            await asyncio.gather(*(each.update() for each in self._slots))
 
     async def _drain(self, living: list[asyncio.Task[None]]) -> None:
         """Ends all workers, each when what it has in flight is done."""
