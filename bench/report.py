@@ -62,7 +62,7 @@ LIMITS = {
     ),
     "shared_over_storage_1": Limit("1 worker: scounter / counter", 3.0, "x"),
     "shared_over_storage_2": Limit("2 workers: scounter / counter", 3.0, "x"),
-    "stream_floor_over_ours": Limit("stream: bare uvloop / ours", 3.0, "x"),
+    "stream_floor_over_ours": Limit("stream: bare uvloop / ours", 5.0, "x"),
     "p99_beside_slow": Limit("p99 of hello: beside slow / alone", 15, "x"),
     "start_ms": Limit("skerry serve: start to first answer", 1000, "ms"),
     "restart_ms": Limit("worker killed: until the next answer", 400, "ms"),

@@ -166,8 +166,9 @@ struct meminfo {
 /* An outgoing request's body, and its result. It is a POST of (post_buflen) bytes at
  * (post_buffer), or without any a GET. (headers) and (content) are memory of the
  * program for (headers_length) and (content_length) bytes: it gets the answer's fields,
- * lines "Name: value\r\n", and body, and these lengths become theirs. Without memory
- * (NULL or a length of 0) they are not copied, and only their lengths are told.
+ * lines "Name: value\r\n", and body, and these lengths become theirs. Where (content)
+ * is NULL, the host takes memory for it, as mmap would, and puts its address there;
+ * without memory for the fields, or with a length of 0, only the length is told.
  * (ctype) gets the content type, its first 127 bytes and a NUL, and (ctlen) its
  * length. Nothing here changes when the fetch fails. */
 struct curl_op {

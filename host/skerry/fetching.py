@@ -17,6 +17,7 @@ import msgspec
 from skerry.egress import Policy, judge
 from skerry.message import Client, Cut, Request, Response, Streamed
 from skerry.wanted import (
+    MOST,
     REDIRECTS,
     SECONDS,
     Failed,
@@ -115,23 +116,21 @@ class Fetching:
                 return Fetched()
             if depth > DEPTH:
                 return _fetched(wanted, Response.text(508, _LOOP))
-            response = await self._ask(request, wanted, depth, client)
+            response = await self._ask(request, depth, client)
             location = _field(response.head, b"location")
             if not (wanted.follow and response.status in _REDIRECT and location):
                 return _fetched(wanted, response)
             wanted = _redirected(wanted, response.status, location)
         raise Failed(errno.ELOOP)
 
-    async def _ask(
-        self, request: Request, wanted: Wanted, depth: int, client: Client
-    ) -> Response:
+    async def _ask(self, request: Request, depth: int, client: Client) -> Response:
         inner = _Inner(client, self._tasks)
         request.client = inner
         try:
             response = self._here(request, depth)
             if response is not None:
                 inner.on_response(response)
-            return await _whole(await inner.answer, wanted)
+            return await inner.answer
         finally:
             inner.has_left = True
 
@@ -152,7 +151,7 @@ class _Inner:
         return self.has_left or self._client.is_gone
 
     def on_response(self, response: Response | Awaitable[Response]) -> None:
-        if isinstance(response, Response):
+        if type(response) is Response:
             self._settle(response)
             return
         # A task of its own: it holds a machine, and goes on when nobody waits for it.
@@ -160,9 +159,14 @@ class _Inner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _wait_for(self, response: Awaitable[Response]) -> None:
+    async def _wait_for(self, response: Response | Awaitable[Response]) -> None:
         try:
-            self._settle(await response)
+            answer = response if isinstance(response, Response) else await response
+            if isinstance(answer, Streamed):
+                answer = await answer.whole(MOST)
+            self._settle(answer)
+        except Cut:  # who cut it has told why
+            self._settle(Response.text(500, "500 the request failed\n"))
         except BaseException:
             self._settle(Response.text(500, "500 the request failed\n"))
             raise
@@ -170,8 +174,6 @@ class _Inner:
     def _settle(self, response: Response) -> None:
         if not self.answer.done():
             self.answer.set_result(response)
-        elif isinstance(response, Streamed):
-            response.source.close()
 
 
 def _request(wanted: Wanted) -> Request:
@@ -187,25 +189,6 @@ def _request(wanted: Wanted) -> Request:
     kinds = [value for name, value in pairs if name.lower() == b"content-type"]
     kind = kinds[0] if kinds else b""
     return Request(method, found[1], b"", fields, kind, body or b"")
-
-
-async def _whole(response: Response, wanted: Wanted) -> Response:
-    """(response) with its body, also if that comes in pieces."""
-    if not isinstance(response, Streamed):
-        return response
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        while size != response.length and (piece := await response.source.next()):
-            pieces.append(piece)
-            size += len(piece)
-            fit(wanted, size)
-    except Cut:
-        raise Failed(errno.ECONNRESET) from None
-    finally:
-        response.source.close()
-    rest = b"".join((response.rest, *pieces))
-    return Response(response.status, rest, response.body_at, response.has)
 
 
 def _fetched(wanted: Wanted, response: Response) -> Fetched:

@@ -188,3 +188,18 @@ class Streamed(Response):
         super().__init__(head.status, head.rest, head.body_at, head.has)
         self.length = length
         self.source = source
+
+    async def whole(self, most: int) -> Response:
+        """It with all of its body, or with a little more than (most) bytes of it, for
+        one who takes no pieces. Raises Cut."""
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while size <= most and (piece := await self.source.next()):
+                pieces.append(piece)
+                size += len(piece)
+        finally:
+            self.source.close()
+        return Response(
+            self.status, self.rest + b"".join(pieces), self.body_at, self.has
+        )

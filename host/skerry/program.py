@@ -203,7 +203,7 @@ class Program:
             self._line.leave(1)
             self._look_at_tasks(vm)
         else:
-            answers[-1:] = [self._end(vm, each) for each in answers[-1:]]
+            answers[-1:] = [self._answer_of(vm, each) for each in answers[-1:]]
         for request, answer in zip(batch, answers, strict=False):
             later = self._when(synced, answer) if synced else answer
             request.client.on_response(later)
@@ -227,7 +227,7 @@ class Program:
         """(response) has come late, and alone."""
         self._answered += 1
         synced = self.synced(vm)
-        response = self._end(vm, response)
+        response = self._answer_of(vm, response)
         return await self._when(synced, response) if synced else response
 
     async def carry_on(self, vm: Vm, client: Client) -> Response | None:
@@ -247,7 +247,7 @@ class Program:
             self.config.name, self._policy, vm.wanted(), depth + 1, client
         )
 
-    def _end(self, vm: Vm, response: Response) -> Response:
+    def _answer_of(self, vm: Vm, response: Response) -> Response:
         """Takes (vm) back, unless it has to make the body of (response) first."""
         if not (vm.rare and vm.streams):
             self.finish(vm)

@@ -6,6 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Memory of the program for (len) bytes, as mmap gives it. -ENOMEM if it has none. */
+static int make_room(struct machine *m, uint64_t len, uint64_t *addr)
+{
+    uint64_t stale, whole = page_up(len);
+    *addr = arena_take(&m->process->arena, whole, &stale);
+    if (!*addr)
+        return -ENOMEM;
+    m->touched = 1;
+    /* Of what is not written to, the end of the last page. */
+    return guest_zero(&m->mem, *addr + len, whole - len) < 0 ? -ENOMEM : 0;
+}
+
 /* Tells if all of (got) has its place: without room only its length is told. */
 static long fits(const struct machine *m, const struct fetch *f,
                  const struct skerry_fetched *got)
@@ -42,16 +54,20 @@ static long give(struct machine *m, const struct fetch *f,
                  const struct skerry_fetched *got)
 {
     struct curl_op op;
+    uint64_t content = f->content;
     long ret = got->result < 0 ? got->result : fits(m, f, got);
     if (ret == 0)
         ret = guest_read(&m->mem, f->result, &op, sizeof(op));
+    if (ret == 0 && !content && got->content_len)
+        ret = make_room(m, got->content_len, &content);
     if (ret < 0)
         return ret;
     describe(&op, got);
+    op.content = (void *)content;
     if (f->wanted.headers_room)
         guest_write(&m->mem, f->headers, got->headers, got->headers_len);
-    if (f->wanted.content_room)
-        guest_write(&m->mem, f->content, got->content, got->content_len);
+    if (f->wanted.content_room || !f->content)
+        guest_write(&m->mem, content, got->content, got->content_len);
     return guest_write(&m->mem, f->result, &op, sizeof(op));
 }
 

@@ -17,7 +17,7 @@ struct upload {
     uint64_t url, arg, type, rsp; /* rsp 0: the head is not there yet */
     uint64_t offset;              /* bytes of body that the program has taken */
     uint64_t len;                 /* of the piece that it is at */
-    uint64_t began, left;         /* ns: when this piece did; of the request's time */
+    uint64_t left;                /* ns of the request's time */
     int in_piece;                 /* it has not returned from it */
     int whole;                    /* that piece is all there is */
 };

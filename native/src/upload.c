@@ -27,10 +27,11 @@ void upload_serve(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *rep
     serve_enter(vm, enter_piece(vm, r->body, r->body_len), pause, reply);
 }
 
-static void charge_time(struct upload *u)
+/* What was waited for what the program fetched has moved the deadline. */
+static uint64_t time_left(const struct machine *m)
 {
-    uint64_t used = clock_now() - u->began;
-    u->left = used < u->left ? u->left - used : 0;
+    uint64_t now = clock_now();
+    return now < m->deadline ? m->deadline - now : 0;
 }
 
 int upload_taken(struct skerry_vm *vm)
@@ -43,7 +44,7 @@ int upload_taken(struct skerry_vm *vm)
                             (long)m->returned[0], (unsigned long)u->len);
     u->offset += u->len;
     if (!u->whole) {
-        charge_time(u);
+        u->left = time_left(m);
         return 0;
     }
     return request_enter_end(m, m->exchange.request, u) < 0 ? -EPROTO : 1;
@@ -63,7 +64,6 @@ void skerry_post(struct skerry_vm *vm, const char *data, size_t len)
     vm->out_used = 0;
     if (vm->count)
         begin(vm, now);
-    u->began = now;
     vm->machine.deadline = now + u->left;
     int entered = len ? enter_piece(vm, data, len)
                       : request_enter_end(&vm->machine, &vm->batch[0], u);

@@ -157,11 +157,50 @@ def test_an_empty_post_is_a_post(fetching):
 
 
 def test_without_memory_for_it_only_the_length_is_told(fetching):
-    none = "op.headers = NULL; op.content = NULL; memset(content, 0, 12);"
-    told = fetching(none)
+    told = fetching("op.headers = NULL; op.content_length = 0;")
     assert told[:1] + told[4:6] == ["0", str(len(PAGE.headers)), "12"]
     assert told[7].strip("\0") == ""
     assert fetching.wanted[0].room == MOST
+
+
+ANY_LENGTH = r"""
+#include <string.h>
+#include <sys/mman.h>
+START {}
+HANDLE {
+    struct curl_op op = {0}, again = {0};
+    char *old = (char *)mmap(0, 65536, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(old, 'o', 65536);
+    munmap(old, 65536);
+    long ret = sys_fetch(url, strlen(url), NULL, &op);
+    if (ret)
+        reply("%ld %p %u", ret, op.content, op.content_length);
+    ret = sys_fetch(url, strlen(url), NULL, &again);
+    const char *at = (const char *)op.content, *other = (const char *)again.content;
+    unsigned n = op.content_length;
+    if (n == 0)
+        reply("%ld %p", ret, at);
+    reply("%ld %u %d %d %d %d", ret, n, at[0], at[n - 1], at[n], at != other);
+}
+"""
+
+
+@pytest.mark.parametrize("size", [1, 4095, 4097, 100_000])
+def test_without_a_place_for_the_content_the_host_finds_one(guest, size):
+    vm = guest(ANY_LENGTH, fetch=Fetches(Fetched(0, 200, content=b"c" * size)))
+    for _ in range(3):  # also when the memory was another's, and when it is reset
+        assert vm.text() == f"0 {size} 99 99 0 1"
+
+
+def test_a_content_of_no_bytes_needs_no_place(guest):
+    vm = guest(ANY_LENGTH, fetch=Fetches(Fetched(0, 204)))
+    assert vm.text() == "0 (nil)"
+
+
+def test_a_program_that_has_no_memory_left_for_the_content_is_told(guest):
+    large = Fetched(0, 200, content=bytes(MOST))
+    vm = guest(ANY_LENGTH, fetch=Fetches(large), max_memory=16)
+    assert vm.text() == f"{-errno.ENOMEM} (nil) 0"
 
 
 def test_a_long_content_type_is_cut_at_127_bytes(fetching):

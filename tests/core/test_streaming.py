@@ -307,3 +307,41 @@ def test_on_error_may_stream_its_answer_too(guest):
     answer = vm.get()
     assert (answer.status, answer.body) == (503, b"sorsor")
     assert vm.discarded
+
+
+# Goes on behind its wait, and counts; "/?" streams the count.
+LOOP = r"""
+#include "kvm_api.h"
+static struct streaming_content piece(void *arg, size_t max, size_t written,
+                                      size_t total)
+{
+    struct streaming_content made = {arg, max < 4 ? max : 4};
+    return made;
+}
+int main(void)
+{
+    struct kvm_request r;
+    for (int n = 1;; n++) {
+        wait_for_requests_paused(&r);
+        char text[64];
+        snprintf(text, sizeof text, "%3d;", n);
+        if (strchr(r.url, '?'))
+            begin_streaming_response(200, "text/plain", 10, 8, piece, text);
+        backend_response_str(200, "text/plain", text);
+    }
+}
+"""
+
+
+def test_a_program_that_goes_on_behind_its_wait_may_stream(guest):
+    vm = guest(LOOP, whole=True)
+    assert [vm.text("/?") for _ in range(2)] == ["  1;  1;"] * 2
+    assert vm.text("/") == "  1;"
+
+
+def test_a_machine_that_is_not_put_back_goes_on_after_a_stream_in_callbacks_only(guest):
+    vm = guest(LOOP, whole=True, ephemeral=False, hold=False)
+    assert [vm.text("/"), vm.text("/"), vm.text("/?")] == ["  1;", "  2;", "  3;  3;"]
+    assert vm.get("/").status == 500
+    assert "the program cannot go on behind its wait" in vm.failure
+    assert vm.text("/") == "  1;", "another clone begins anew"

@@ -211,7 +211,7 @@ def test_a_piece_that_takes_longer_goes_on_where_a_thread_may_wait(program):
         for piece in (b"abc", b"de"):
             assert vm.post(piece) is None
             assert vm.busy
-            assert vm.go_on() is None
+            assert vm.resume() is None
             assert not vm.busy
         assert vm.post(b"").body == b"/up a/b 3@0;/up a/b 2@3; post 1 5 495"
 

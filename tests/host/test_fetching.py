@@ -10,7 +10,7 @@ from skerry.channel import Channel
 from skerry.egress import Policy, judge
 from skerry.fetcher import Fetcher
 from skerry.fetching import DEPTH, NOBODY, Fetching, Gone, Nowhere, while_there
-from skerry.message import Response
+from skerry.message import Cut, Response, Streamed
 from skerry.messages import (
     Allow,
     Brought,
@@ -302,3 +302,46 @@ def test_without_a_fetcher_a_fetch_fails_until_there_is_another():
         remote.close()
 
     story(tell)
+
+
+class Source:
+    """The body of a streamed response: (pieces), where an exception is raised."""
+
+    def __init__(self, *pieces):
+        self.pieces = list(pieces)
+        self.is_closed = False
+
+    async def next(self):
+        piece = self.pieces.pop(0) if self.pieces else b""
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+    def close(self):
+        self.is_closed = True
+
+
+def streamed(source):
+    head = b"Content-Type: a/b\r\n\r\n"
+    return Streamed(Response(200, head, len(head)), None, source)
+
+
+def test_a_streamed_answer_of_this_host_is_fetched_whole():
+    source = Source(b"one", b"two")
+    got = fetch(Handler(page=streamed(source)), Wanted(b"/page"))
+    assert got == Fetched(0, 200, b"a/b", b"Content-Type: a/b\r\n", b"onetwo")
+    assert source.is_closed
+
+
+def test_a_streamed_answer_that_is_cut_is_a_500():
+    source = Source(b"one", Cut())
+    got = fetch(Handler(page=streamed(source)), Wanted(b"/page"))
+    assert (got.result, got.status) == (0, 500)
+    assert source.is_closed
+
+
+def test_a_streamed_answer_is_fetched_as_far_as_a_body_may_go():
+    source = Source(*[b"x" * MOST] * 9)
+    got = fetch(Handler(page=streamed(source)), Wanted(b"/page"))
+    assert got.result == -errno.EFBIG
+    assert len(source.pieces) == 7 and source.is_closed

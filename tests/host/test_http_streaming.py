@@ -39,6 +39,9 @@ class Source:
 def loop():
     loop = asyncio.new_event_loop()
     yield loop
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
     loop.close()
 
 
@@ -175,7 +178,8 @@ def test_a_body_that_fails_in_the_middle_is_cut(stream, caplog, request_):
     assert wire.source.closed
     assert b"0\r\n\r\n" not in wire.written
     assert wire.written.count(b"HTTP/1.1") == 1, "the request behind has no answer"
-    assert not caplog.records, "who fails has told why"
+    ours = [each for each in caplog.records if each.name.startswith("skerry")]
+    assert not ours, "who fails has told why"
 
 
 def test_a_source_with_a_bug_is_cut_and_logged(stream, caplog):
