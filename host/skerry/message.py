@@ -107,13 +107,15 @@ class Upload(Request):
     @classmethod
     def of(cls, request: Request) -> Self:
         """(request), before its body."""
-        return cls(
+        made = cls(
             request.method,
             request.target,
             request.host,
             request.headers,
             request.content_type,
         )
+        made.id_line = request.id_line
+        return made
 
 
 class Response:

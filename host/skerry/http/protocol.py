@@ -297,7 +297,8 @@ class HttpProtocol(asyncio.Protocol):
         if self._deaf:
             return
         is_head = request.method == b"HEAD"
-        self._transport.write(render(response, self._clock, framing.lines, is_head))
+        lines = request.id_line + framing.lines
+        self._transport.write(render(response, self._clock, lines, is_head))
         if not is_head:
             await self._write_pieces(response, framing)
         if self._deaf:

@@ -70,6 +70,7 @@ class Vm(Owner):
         self._reply_bytes = ffi.buffer(self._replies, BATCH * _REPLY_SIZE)
         self._out = ffi.buffer(lib.skerry_vm_out(self.raw), lib.SKERRY_OUT_SIZE)
         self._requests: Sequence[Request] = ()
+        self._request: Request  # the one that (rare) is about
         self._last = 0  # index of the last reply
         self.rare = 0  # not 0: look at the next six
         self.busy = False  # the last request goes on: resume() it
@@ -201,6 +202,7 @@ class Vm(Owner):
             self._requests = (self._requests[last],)  # more comes of it alone
         if rare & (_BUSY | _WAITS | _MORE):
             answers.pop()
+            self._requests = (self._request,)
         elif rare & _LARGE:
             rest = ffi.buffer(reply.head, reply.head_len)[:]
             if reply.body_len:
@@ -233,7 +235,7 @@ class Vm(Owner):
         """What the log says of the last request, which failed."""
         reply = self._replies[self._last]
         return Failure(
-            request=self._requests[self._last],
+            request=self._request,
             reason=text_of(reply.reason),
             rip=reply.rip,
             caller=reply.caller,
