@@ -277,7 +277,7 @@ class Program:
         return await self._conclude(vm, response)
 
     def answer_now(
-        self, request: Request, look: Callable[[Remains], None]
+        self, request: Request, look: Callable[[Remains], None] | None = None
     ) -> tuple[Response, bool]:
         """Serves (request) on this thread, however long it takes. Also tells if it
         failed, whatever on_error has answered: (look) is shown what is left of it

@@ -445,7 +445,7 @@ def test_one_request_can_be_answered_on_the_spot(start):
     program = start(TROUBLE)
     for target, failed in (("/", False), ("/loop", True), ("/crash", True)):
         request = Request(b"GET", target.encode(), b"", b"Host: a\r\n")
-        response, has_failed = program.answer_now(request, lambda left: None)
+        response, has_failed = program.answer_now(request)
         assert has_failed == failed
         assert (response.status, response.body) == (
             FAILED if failed else (200, b"fine")

@@ -198,8 +198,7 @@ class Vm(Owner):
         self._last = last
         rare, reply = self.rare, self._replies[last]
         self._note(rare)
-        if rare & (_BUSY | _WAITS | _MORE | _STREAM):
-            self._requests = (self._requests[last],)  # more comes of it alone
+        self._request = self._requests[last]
         if rare & (_BUSY | _WAITS | _MORE):
             answers.pop()
             self._requests = (self._request,)
