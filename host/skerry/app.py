@@ -1,7 +1,8 @@
 """All programs that a process serves, and the request handler that they share."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+import contextlib
+from collections.abc import Awaitable, Iterable, Sequence
 
 from skerry.counts import Counts
 from skerry.fetching import Fetching, Nowhere, Outside
@@ -13,6 +14,7 @@ from skerry.router import Router
 from skerry.start import Parcel, unpack
 
 _LOOK = 0.05  # seconds between looks whether a program that left is done
+_LOOK_CLOSELY = 0.002  # the same, while requests wait for it
 
 
 class Absent:
@@ -58,8 +60,12 @@ class App:
             self._log.problem(f"a program cannot be served here: {error}")
             self._programs[number] = _NOT_STARTED
 
-    def use(self, programs: Sequence[tuple[str, int | None]]) -> None:
-        """From now on these serve, by name; None stands for one that did not start."""
+    def use(
+        self, programs: Sequence[tuple[str, int | None]], held: Sequence[int] = ()
+    ) -> None:
+        """From now on these serve, by name; None stands for one that did not start.
+        Requests to those that are (held) wait. If one leaves, they go to who has its
+        name then."""
         old = self._programs
         self._programs = {
             number: old[number] for _, number in programs if number is not None
@@ -67,8 +73,28 @@ class App:
         found = {name: self._find(number) for name, number in programs}
         self._router = Router(found, _NOBODY)
         for number, program in old.items():
-            if number not in self._programs and isinstance(program, Program):
+            if isinstance(program, Absent):
+                continue
+            if number not in self._programs:
+                self._pass_on(program.take_waiting())
                 self._let_go(program)
+            program.hold(number in held)
+
+    def _pass_on(self, requests: Iterable[Request]) -> None:
+        """Requests of a program that has left, to who has its place."""
+        for request in requests:
+            response = self(request)
+            if response is not None:
+                request.client.on_response(response)
+
+    async def settle(self, numbers: Sequence[int], seconds: float) -> None:
+        """Returns when these programs, which are held, have nothing in flight, or after
+        (seconds)."""
+        programs = [self._programs.get(each) for each in numbers]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while any(isinstance(p, Program) and p.is_busy for p in programs):
+                    await asyncio.sleep(_LOOK_CLOSELY)
 
     def _find(self, number: int | None) -> Program | Absent:
         return _NOT_STARTED if number is None else self._programs[number]

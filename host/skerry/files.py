@@ -65,26 +65,29 @@ class Files:
 
 
 @contextmanager
-def open_files(config: Config) -> Iterator[Files]:
+def open_files(
+    config: Config, program: Path | None = None, anew: bool = False
+) -> Iterator[Files]:
     """Opens what starting (config) takes, and closes it at the end. ProgramError when
-    that cannot be done."""
+    that cannot be done. (program) is read in place of the configured file. With (anew),
+    the file of its storage is an empty one, new_file(), beside that of who serves."""
     with ExitStack() as held:
 
         def hold(fd: int) -> int:
             held.callback(os.close, fd)
             return fd
 
-        program = hold(_open_program(config, config.filename))
+        opened = hold(_open_program(config, program or config.filename))
         second, storage, control = -1, -1, (-1, -1)
         if _may_have_second(config):
-            second = hold(_open_program(config, _second(config)))
+            second = hold(_open_program(config, program or _second(config)))
         if config.storage_file:
-            storage = hold(_open_storage(config, config.storage_file))
+            storage = hold(_open_storage(config, config.storage_file, anew))
         if config.storage:
             memory = hold(os.memfd_create("skerry-storage", os.MFD_CLOEXEC))
             control = memory, hold(open_anew(memory))
         opener = hold(_open_door(config)) if has_opener(config) else -1
-        yield Files(program, second, storage, control, opener)
+        yield Files(opened, second, storage, control, opener)
 
 
 def has_opener(config: Config) -> bool:
@@ -116,6 +119,18 @@ def open_anew(fd: int) -> int:
     return os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
 
 
+def new_file(path: Path) -> Path:
+    """Where what is to replace file (path) is made: in the directory that has it."""
+    real = path.resolve()
+    return real.with_name(f"{real.name}.new")
+
+
+def old_file(path: Path) -> Path:
+    """What file (path) is called that has been replaced, if it is kept."""
+    real = path.resolve()
+    return real.with_name(f"{real.name}.old")
+
+
 def _may_have_second(config: Config) -> bool:
     return config.storage and config.uri is not None
 
@@ -141,8 +156,11 @@ def _open_program(config: Config, path: Path) -> int:
         raise ProgramError(config.name, "read", reason) from None
 
 
-def _open_storage(config: Config, path: Path) -> int:
+def _open_storage(config: Config, path: Path, anew: bool) -> int:
     try:
+        if anew:
+            path = new_file(path)
+            path.unlink(missing_ok=True)
         return _open_synced(path)
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0)
@@ -156,14 +174,15 @@ def _open_synced(path: Path) -> int:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
     try:
         if os.fstat(fd).st_size == 0:
-            _sync_directory(path.resolve().parent)
+            sync_directory(path.resolve().parent)
     except BaseException:
         os.close(fd)
         raise
     return fd
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """The names in it outlive a power loss from now on."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -4,6 +4,7 @@ import msgspec
 
 from skerry.config import Program
 from skerry.counts import Counts
+from skerry.start import Origin
 from skerry.wanted import Fetched, Wanted
 
 # --- The supervisor to the boot process ---
@@ -17,6 +18,21 @@ class Boot(msgspec.Struct, tag=True):
     id: int
     config: Program
     old: bytes | None
+
+
+class HandOver(msgspec.Struct, tag=True):
+    """(id) is to take over what the storage before it knows: nobody asks that now."""
+
+    id: int
+
+
+class Move(msgspec.Struct, tag=True):
+    """The parcel of (id) is here: the storage before it is over."""
+
+    id: int
+
+
+Order = Boot | HandOver | Move
 
 
 # --- Processes that run guests to the supervisor ---
@@ -39,14 +55,28 @@ class Begun(msgspec.Struct, tag=True):
     id: int
 
 
+class Prepared(msgspec.Struct, tag=True):
+    """(id) waits for requests, and for HandOver."""
+
+    id: int
+
+
 class Booted(msgspec.Struct, tag=True):
-    """(id) waits for requests; (data), the descriptors and (seat) are its parcel."""
+    """(id) waits for requests; (data), the descriptors and (seat) are its parcel. With
+    (origin) "handed", the storage before it takes no call, and waits for Move."""
 
     id: int
     data: bytes
     seat: int | None
     version: str
     ready_ms: float
+    origin: Origin = "new"
+
+
+class Moved(msgspec.Struct, tag=True):
+    """What Move asked for is done."""
+
+    id: int
 
 
 class NotBooted(msgspec.Struct, tag=True):
@@ -63,7 +93,7 @@ class Unfit(msgspec.Struct, tag=True):
     text: str
 
 
-BootNews = Jailed | Begun | Booted | NotBooted | Unfit
+BootNews = Jailed | Begun | Prepared | Booted | Moved | NotBooted | Unfit
 
 
 # --- The supervisor to the process that fetches ---
@@ -119,9 +149,19 @@ class Add(msgspec.Struct, tag=True):
 
 class Use(msgspec.Struct, tag=True):
     """From now on serve these: (name, id), or (name, None) for one that did not start.
-    Who is not among them has left."""
+    Who is not among them has left. Requests to those that are (held), by id, wait; if
+    one leaves, they go to who has its name then."""
 
     programs: list[tuple[str, int | None]]
+    held: list[int] = []
+
+
+class Settle(msgspec.Struct, tag=True):
+    """Tell when (programs), which are held, have nothing in flight any more, or after
+    (seconds)."""
+
+    programs: list[int]
+    seconds: float
 
 
 class Ask(msgspec.Struct, tag=True):
@@ -138,7 +178,7 @@ class Outgoing(msgspec.Struct, tag=True):
     """The descriptor leads to the fetcher, from now on."""
 
 
-Command = Add | Use | Ask | Drain | Outgoing
+Command = Add | Use | Settle | Ask | Drain | Outgoing
 
 
 # --- A worker to the supervisor ---
@@ -146,6 +186,10 @@ Command = Add | Use | Ask | Drain | Outgoing
 
 class Serving(msgspec.Struct, tag=True):
     """What Use asked for is done."""
+
+
+class Settled(msgspec.Struct, tag=True):
+    """What Settle asked for is so, or its time is over."""
 
 
 class Draining(msgspec.Struct, tag=True):
@@ -159,7 +203,7 @@ class Counted(msgspec.Struct, tag=True):
     programs: dict[str, Counts]
 
 
-WorkerNews = Jailed | Serving | Draining | Counted
+WorkerNews = Jailed | Serving | Settled | Draining | Counted
 
 
 # --- The supervisor to the fetcher ---

@@ -55,6 +55,7 @@ class Program:
         self._line = Line(config.max_queue, config.max_request_time, self._refuse)
         self._requests = self._line.requests
         self._scheduled = False
+        self._is_held = False
         limit = config.concurrency
         # What a clone has kept would go with it.
         rest = REST if config.ephemeral and not config.control_ephemeral else inf
@@ -115,6 +116,27 @@ class Program:
         is_alone = self._deeper is None or self._deeper.is_idle
         return not self._requests and self._pool.is_idle and is_quiet and is_alone
 
+    @property
+    def is_busy(self) -> bool:
+        """A request that has begun has not been answered yet."""
+        is_saved = self._commit is None or self._commit.is_idle
+        is_alone = self._deeper is None or not self._deeper.is_busy
+        return self._pool.busy > 0 or not (is_saved and is_alone)
+
+    def hold(self, held: bool) -> None:
+        """While (held), requests wait, and none begins."""
+        self._is_held = held
+        if self._requests:
+            self._schedule()
+
+    def take_waiting(self) -> list[Request]:
+        """The requests that have waited because it was held; they are the caller's."""
+        if not self._is_held:
+            return []
+        waiting = list(self._requests)
+        self._line.leave(len(waiting))
+        return waiting
+
     def answer(self, request: Request) -> Response | None:
         """Puts (request) off until the event loop has read what else there is: then
         all are served in one batch."""
@@ -151,6 +173,9 @@ class Program:
         self._scheduled = False
         batch = self._line.first(BATCH)
         if not batch:
+            return
+        if self._is_held:
+            self._line.wait()
             return
         if self.takes_pieces:
             batch = settle(batch)

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -22,18 +22,18 @@ from skerry.config import FromHeader, Warmup
 from skerry.config import Program as Config
 from skerry.errors import ProgramError
 from skerry.files import Files, has_opener, open_files
-from skerry.keys import FSYNC
+from skerry.keys import FRESH, FSYNC
 from skerry.log import Log
 from skerry.native import Remains, Stream
 from skerry.symbols import Symbols, read_symbols
 
 _MB = 1 << 20
-_OTHER = (
-    "has the state of this program as it was started before; its file, arguments, "
-    "environment, max_memory or shared_memory is another now: change that back, or "
-    "choose another storage_file"
+_LOST = (
+    "its storage would be lost, as {}: register both, or set "
+    '"live_update": "fresh" to begin anew'
 )
 _STATE_FILE = "state"
+_HAND_OVER = 10.0  # seconds that storage calls get to end before a hand-over
 
 
 def arguments(config: Config, kind: str) -> list[str]:
@@ -88,8 +88,15 @@ class _Contents(msgspec.Struct):
     storage_files: int
 
 
+# What became of the storage of the same program as it was started before: there was
+# none to take over; it lives on; it has to be handed over; or it has been left behind.
+Origin = Literal["new", "kept", "handed", "fresh"]
+
+
 class Started:
-    """A program that waits for requests, frozen. Owns its machines."""
+    """A program that waits for requests, frozen. Owns its machines.
+
+    With the (origin) "handed", hand_over() comes before it may serve."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -103,11 +110,17 @@ class Started:
         self.state = ""  # what its storage and shared memory depend on, likewise
         self.symbols = Symbols(b"")
         self.look: Callable[[Remains], None] | None = None  # at what did not start
+        self.notes: list[str] = []  # for the log
+        self.origin: Origin = "new"
+        self.old: native.Storage | None = None  # that is to be handed over
         self.held = ExitStack()
         self.held.enter_context(self.console)
 
     def print_lines(self, log: Log) -> None:
-        """Logs what the program has printed so far."""
+        """Logs what the program has printed so far, and what there is to say of it."""
+        for text in self.notes:
+            log.program(self.config.name, Stream.HOST, text)
+        self.notes.clear()
         for stream, text in self.console.take():
             if stream == Stream.HOST:
                 text = self.symbols.explain(text)
@@ -118,6 +131,22 @@ class Started:
         """Takes over (fd), where its guests ask for files."""
         self.held.callback(os.close, fd)
         self.opener = fd
+
+    def hand_over(self, log: Log) -> None:
+        """Takes over what the storage before knows. That takes no calls from now on,
+        until let_go(). ProgramError: it goes on as before, and this is to be closed."""
+        assert self.old and self.storage
+        try:
+            self.old.hand_over(self.storage, _HAND_OVER)
+        except native.NativeError as error:
+            raise ProgramError(self.config.name, error.step, error.reason) from None
+        finally:
+            self.print_lines(log)
+
+    def let_go(self, moved: bool) -> None:
+        """Ends hand_over(): the storage before is over; or goes on after all."""
+        assert self.old
+        self.old.let_go(moved)
 
     def close(self) -> None:
         """Ends its machines. None may be serving."""
@@ -140,10 +169,11 @@ def start(
     """Boots (config); takes the program's own start-up time. ProgramError when it does
     not start; what it printed is logged either way.
 
-    What (old), the same program as it was started before, keeps in storage and shared
-    memory lives on if nothing has changed that it depends on; else both begin anew. Its
-    descriptors stay its own, and so do those of (files), which are for a process that
-    may not open any. (look) is shown the machine of one that does not start."""
+    What (old), the same program as it was started before, keeps in storage lives on if
+    nothing has changed that it depends on; else see Started.origin. Its shared memory
+    lives on unless its size is another. Its descriptors stay its own, and so do those
+    of (files), which are for a process that may not open any. (look) is shown the
+    machine of one that does not start."""
     if files is None:
         with open_files(config) as own:
             return start(config, log, old, own, look)
@@ -184,8 +214,15 @@ def _boot_both(started: Started, elf: bytes, old: Parcel | None, files: Files) -
     _check_version(config, started.version)
     second = files.read_second() or elf
     started.state = _state(config, _versions(config, elf, second))
-    if old is None or not _keep_state(started, old):
-        _make_state(started, second, files)
+    contents = _contents(old) if old else None
+    if old and contents and _is_same(started, contents):
+        started.origin = "kept"
+        _attach_state(started, contents, _copies(old, contents))
+    else:
+        _make_shared(started, old, contents)
+        _make_storage(started, second, files)
+        if old and contents and _is_succession(started, contents):
+            _succeed(started, old, contents)
     started.snapshot = held.enter_context(_boot(started, elf, "request"))
     if started.storage and config.storage_file:
         started.storage.set_waits(config.durability == FSYNC)
@@ -223,27 +260,72 @@ def _state(config: Config, versions: str | list[str]) -> str:
     return hashlib.sha256(msgspec.json.encode(depends)).hexdigest()
 
 
-def _keep_state(started: Started, old: Parcel) -> bool:
-    """Attaches the storage and the shared memory of (old) if they fit. ProgramError
-    where they do not, and their file is wanted all the same."""
-    contents = _contents(old)
-    before, now = contents.config.storage_file, started.config.storage_file
-    if contents.state != started.state or before != now:
-        if before is not None and before == now:
-            raise ProgramError(started.config.name, "storage file", f"{now} {_OTHER}")
-        return False
-    fds = iter([os.dup(fd) for fd in old.fds])
-    for _ in range(1 + contents.files + has_opener(contents.config)):
-        os.close(next(fds))
-    _attach_state(started, contents, fds)
-    return True
+def _is_same(started: Started, old: _Contents) -> bool:
+    """Whether the storage of (old) is that of (started) as well."""
+    return old.state == started.state and _is_succession(started, old)
 
 
-def _make_state(started: Started, elf: bytes, files: Files) -> None:
+def _is_succession(started: Started, old: _Contents) -> bool:
+    """Whether (started) has to take over what (old) knows. With another storage_file,
+    it has what that has."""
+    return bool(
+        old.storage is not None
+        and started.config.storage
+        and old.config.storage_file == started.config.storage_file
+    )
+
+
+def _succeed(started: Started, parcel: Parcel, old: _Contents) -> None:
+    """What becomes of the storage of (old), which is not that of (started).
+    ProgramError when it would be lost."""
+    config, storage = started.config, started.storage
+    assert storage
+    limit = old.config.max_storage_time
+    opener = parcel.fds[1 + old.files] if has_opener(old.config) else -1
+    copies = _copies(parcel, old)
+    _, before = _attach_old(started, old, copies, opener, limit)
+    assert before
+    if before.leaves and storage.restores:
+        started.origin, started.old = "handed", before
+    elif config.live_update == FRESH:
+        started.origin = "fresh"
+    else:
+        who = "this build has no on_live_restore"
+        if not before.leaves:
+            who = "the build that serves has no on_live_update"
+        raise ProgramError(config.name, "live update", _LOST.format(who))
+
+
+def _first_of_state(contents: _Contents) -> int:
+    """The index of the first descriptor of shared memory and storage."""
+    return 1 + contents.files + has_opener(contents.config)
+
+
+def _copies(parcel: Parcel, contents: _Contents) -> Iterator[int]:
+    """The descriptors of a program's state, anew."""
+    return iter([os.dup(fd) for fd in parcel.fds[_first_of_state(contents) :]])
+
+
+def _make_shared(
+    started: Started, parcel: Parcel | None, old: _Contents | None
+) -> None:
+    """That of (old), if it fits."""
+    size = started.config.shared_memory
+    if not size:
+        return
+    if parcel and old and old.config.shared_memory == size:
+        fd = os.dup(parcel.fds[_first_of_state(old)])
+        started.shared = native.SharedMemory.attach(fd, size * _MB)
+    else:
+        started.shared = native.SharedMemory(size * _MB)
+        if old and old.config.shared_memory:
+            text = f"shared memory begins anew, as shared_memory is {size} MB now"
+            started.notes.append(text)
+    started.held.enter_context(started.shared)
+
+
+def _make_storage(started: Started, elf: bytes, files: Files) -> None:
     config, held = started.config, started.held
-    if config.shared_memory:
-        started.shared = native.SharedMemory(config.shared_memory * _MB)
-        held.enter_context(started.shared)
     if config.storage:
         limit, file = config.max_storage_time, _storage_file(started, files)
         with _boot(started, elf, "storage") as snapshot:
@@ -355,32 +437,40 @@ def _attach(started: Started, contents: _Contents, fds: Iterator[int]) -> None:
     _attach_state(started, contents, fds)
     snapshot = native.Snapshot.attach(contents.requests, requests, started.shared)
     started.snapshot = started.held.enter_context(snapshot)
-    snapshot.adopt_files(_copy(started.opener), files)
+    opener = started.opener
+    snapshot.adopt_files(opener if opener < 0 else os.dup(opener), files)
 
 
 def _attach_state(started: Started, contents: _Contents, fds: Iterator[int]) -> None:
-    config, held = started.config, started.held
+    limit = started.config.max_storage_time
+    opener = started.opener
+    started.shared, started.storage = _attach_old(started, contents, fds, opener, limit)
+
+
+def _attach_old(
+    started: Started,
+    contents: _Contents,
+    fds: Iterator[int],
+    opener: int,
+    limit: float,
+) -> tuple[native.SharedMemory | None, native.Storage | None]:
+    """Shared memory and storage of (contents), held by (started). Its guests ask
+    (opener) for files; (limit) is the time of a storage call, in seconds."""
+    config, held = contents.config, started.held
+    shared = storage = None
     if config.shared_memory:
         size = config.shared_memory * _MB
-        started.shared = native.SharedMemory.attach(next(fds), size)
-        held.enter_context(started.shared)
+        shared = held.enter_context(native.SharedMemory.attach(next(fds), size))
     if contents.storage is not None:
         files = list(islice(fds, contents.storage_files))
         own = [next(fds), next(fds), next(fds)]
         own += [next(fds) if config.storage_file else -1, next(fds, -1)]
-        started.storage = native.Storage.attach(
-            contents.storage,
-            own,
-            started.shared,
-            started.console,
-            config.max_storage_time,
+        storage = native.Storage.attach(
+            contents.storage, own, shared, started.console, limit
         )
-        held.enter_context(started.storage)
-        started.storage.adopt_files(_copy(started.opener), files)
-
-
-def _copy(fd: int) -> int:
-    return fd if fd < 0 else os.dup(fd)
+        held.enter_context(storage)
+        storage.adopt_files(opener if opener < 0 else os.dup(opener), files)
+    return shared, storage
 
 
 def _path(kind: type, value: Any) -> Path:

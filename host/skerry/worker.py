@@ -30,6 +30,8 @@ from skerry.messages import (
     Draining,
     Outgoing,
     Serving,
+    Settle,
+    Settled,
     Use,
 )
 from skerry.remote import Remote
@@ -50,6 +52,7 @@ class Worker:
         self._remote = Remote()
         self._app = App(self._log, self._remote)
         self._server: http.Server | None = None
+        self._settling: set[asyncio.Task[None]] = set()
         self._end = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
@@ -99,6 +102,10 @@ class Worker:
                 self._app.add(command.id, Parcel(command.data, fds))
             case Use():
                 await self._use(command)
+            case Settle():
+                task = asyncio.create_task(self._settle(command))
+                self._settling.add(task)
+                task.add_done_callback(self._settling.discard)
             case Ask():
                 connections = self._server.connections if self._server else 0
                 await self._channel.send(Counted(connections, self._app.counts()))
@@ -109,12 +116,17 @@ class Worker:
                 self.end(command.seconds)
 
     async def _use(self, command: Use) -> None:
-        self._app.use(command.programs)
+        self._app.use(command.programs, command.held)
         if self._server is None:
             self._server = await http.serve_on(
                 self._app, self._sockets, in_pieces=self._app.takes_pieces
             )
         await self._channel.send(Serving())
+
+    async def _settle(self, command: Settle) -> None:
+        await self._app.settle(command.programs, command.seconds)
+        with contextlib.suppress(OSError):
+            await self._channel.send(Settled())
 
 
 async def _main(end: str, numbers: Sequence[str]) -> None:

@@ -195,6 +195,26 @@ int skerry_storage_run_task(struct skerry_storage *storage);
  * processes. */
 void skerry_storage_stop_tasks(struct skerry_storage *storage);
 
+/* Whether the program has registered on_live_update, or on_live_restore. */
+int skerry_storage_leaves(const struct skerry_storage *storage);
+int skerry_storage_restores(const struct skerry_storage *storage);
+
+/* Hands what (old) knows over to (to), another build's: on_live_update,
+ * on_live_restore, and a commit. Waits (wait_ns) for calls that run. 0: (old) takes no
+ * call before skerry_storage_let_go; -errno: it goes on as it was, and (to) is to be
+ * closed. */
+int skerry_storage_hand_over(struct skerry_storage *old, struct skerry_storage *to,
+                             uint64_t wait_ns, struct skerry_error *err);
+
+/* Ends that. With (moved) all calls of (old) fail from now on, in all processes. */
+void skerry_storage_let_go(struct skerry_storage *old, int moved);
+
+/* Of the storage with the descriptor (control), see skerry_storage_export: whether that
+ * has happened, 1 or 0; and takes it back, while nobody serves from the other build. Or
+ * -errno. */
+int skerry_storage_is_moved(int control);
+int skerry_storage_move_back(int control);
+
 /* How a clone serves; times in ns. */
 struct skerry_limits {
     uint64_t request_ns;

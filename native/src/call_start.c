@@ -13,7 +13,7 @@ long call_register(struct host_call *c)
     uint64_t idx = c->arg[0], function = c->arg[1];
     if (!m->booting)
         return machine_fail(m, "register_func after wait_for_requests");
-    if (idx < ON_GET || idx > ON_ERROR)
+    if (idx < ON_GET || idx > ON_LIVE_RESTORE)
         return machine_fail(m, "register_func: callback %lu is not supported",
                             (unsigned long)idx);
     if (!guest_executable(&m->mem, function))

@@ -33,9 +33,24 @@ static long take_result(struct machine *m, uint64_t addr, uint64_t len)
     return 0;
 }
 
+/* In on_live_restore the result is a buffer, for what the old build has handed over. */
+static long give_state(struct machine *m, uint64_t addr, uint64_t len)
+{
+    struct restore *r = m->restore;
+    if (len < r->len)
+        return machine_fail(m, "storage_return: a buffer of %lu bytes for %lu",
+                            (unsigned long)len, (unsigned long)r->len);
+    if (guest_write(&m->mem, addr, r->data, r->len) < 0)
+        return machine_fail(m, "storage_return: unwritable buffer");
+    r->taken = 1;
+    return 0;
+}
+
 long call_storage_return(struct host_call *c)
 {
     struct machine *m = c->m;
+    if (m->restore)
+        return give_state(m, c->arg[0], c->arg[1]);
     if (take_result(m, c->arg[0], c->arg[1]) < 0)
         return -EPROTO;
     uint64_t end = clock_now() + CLEAN_UP_NS;
@@ -46,7 +61,9 @@ long call_storage_return(struct host_call *c)
 
 long call_storage_noreturn(struct host_call *c)
 {
-    if (take_result(c->m, c->arg[0], c->arg[1]) < 0)
+    long ret = c->m->restore ? give_state(c->m, c->arg[0], c->arg[1])
+                             : take_result(c->m, c->arg[0], c->arg[1]);
+    if (ret < 0)
         return -EPROTO;
     c->stop = STOP_RETURNED;
     return 0;

@@ -28,7 +28,9 @@ enum callback {
     ON_POST = 2,
     ON_REQUEST = 3,
     ON_STREAM_POST = 4,
-    ON_ERROR = 5
+    ON_ERROR = 5,
+    ON_LIVE_UPDATE = 6,
+    ON_LIVE_RESTORE = 7
 };
 
 /* What a program has told during start-up; does not change after. */
@@ -94,6 +96,13 @@ struct storage_result {
     uint64_t len;
 };
 
+/* What another build has handed over, while on_live_restore runs. */
+struct restore {
+    const uint8_t *data;
+    uint64_t len;
+    int taken;
+};
+
 struct fetch; /* fetch.h */
 /* A host call that was interrupted is made again. */
 enum again { AGAIN_NOT, AGAIN, AGAIN_TO_THE_END };
@@ -110,6 +119,7 @@ struct machine {
     struct skerry_console *console;
     struct exchange exchange;
     struct storage_result result;
+    struct restore *restore; /* of storage, in on_live_restore; or NULL */
     struct regexes regexes;
     enum again again;
     struct tasks *tasks; /* of storage; while it boots its own, or NULL */

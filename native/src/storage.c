@@ -99,8 +99,7 @@ void storage_prepare(struct machine *m, const struct storage_args *a)
     vcpu_call(&m->vm, &call, 0);
 }
 
-/* What the function returned, by either way: bytes and length, or NULL. */
-static const uint8_t *result_of(struct machine *m, uint64_t *len)
+const uint8_t *storage_result(struct machine *m, uint64_t *len)
 {
     struct kvm_api_exchange *page = machine_exchange(m);
     if (m->result.ready) {
@@ -122,7 +121,6 @@ static uint64_t copy_out(struct machine *caller, const struct storage_args *a,
     return len;
 }
 
-/* A machine whose vCPU was stopped in the middle is made anew, on the same memory. */
 int storage_mend(struct skerry_storage *s)
 {
     struct skerry_error err;
@@ -200,7 +198,7 @@ static uint64_t commit(struct skerry_storage *s, const struct storage_args *a,
 {
     struct machine *m = &s->machine;
     uint64_t len;
-    const uint8_t *result = result_of(m, &len);
+    const uint8_t *result = storage_result(m, &len);
     if (!result) {
         console_note(m->console, "storage function 0x%lx returned no result",
                      (unsigned long)a->function);
@@ -278,7 +276,9 @@ static int begin(struct skerry_storage *s, struct storage_call *call,
         return STOP_BUSY;
     if (ret < 0) {
         lock_forget(&s->store.control->lock, &call->ticket);
-        if (ret != -EAGAIN)
+        if (ret == -ESHUTDOWN)
+            console_note(s->console, "storage call: another build has taken over");
+        else if (ret != -EAGAIN)
             console_note(s->console, "storage file: %s", strerror(-ret));
         return end(call, caller, MINUS_ONE);
     }

@@ -72,6 +72,8 @@ int storage_close_files(struct skerry_storage *s);
 
 /* It is taken back, and what it has opened is closed. */
 void storage_roll_back(struct skerry_storage *s);
+/* What the function returned, by either way: bytes and length, or NULL. */
+const uint8_t *storage_result(struct machine *m, uint64_t *len);
 
 struct skerry_storage *storage_share(struct skerry_storage *s);
 

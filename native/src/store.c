@@ -234,6 +234,8 @@ int store_take(struct store *s, struct lock_ticket *ticket, uint64_t until)
         return ret;
     s->control->counts.repaired += (uint64_t)ret;
     ret = store_repair(s);
+    if (ret == 0 && __atomic_load_n(&s->control->moved, __ATOMIC_SEQ_CST))
+        ret = -ESHUTDOWN;
     if (ret < 0)
         store_give(s);
     return ret;

@@ -33,6 +33,7 @@ struct store_counts {
  * is changed with the lock held. */
 struct control {
     uint32_t magic, size;
+    uint32_t moved; /* another build has the state: no call is taken any more */
     struct lock lock;
     struct lock syncing; /* held while the file is synced */
     uint32_t state;      /* phase | index of the place that is true << 8 */
@@ -92,8 +93,8 @@ int store_attach(struct store *s, const int fds[STORE_FDS], const struct layout 
 void store_close(struct store *s);
 
 /* Takes the lock, waiting until (until) at most, and repairs what a dead owner left.
- * 0; -EAGAIN: not yet, as lock_take; or -errno: the file could not be repaired, and the
- * lock is not held. */
+ * 0; -EAGAIN: not yet, as lock_take; or, and the lock is not held, -ESHUTDOWN: the
+ * state has moved to another build; -errno: the file could not be repaired. */
 int store_take(struct store *s, struct lock_ticket *ticket, uint64_t until);
 void store_give(struct store *s);
 

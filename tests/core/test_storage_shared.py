@@ -303,11 +303,14 @@ def test_state_lives_on_over_a_new_start(tmp_path, with_file):
             assert digest(vm) == after
 
 
-def test_a_new_start_that_changes_what_state_depends_on_begins_anew():
+def test_a_new_start_that_changes_what_state_depends_on_begins_anew_if_it_may():
     with start(configure(), Log()) as old, clone(old) as vm:
         fresh = digest(vm)
         text(vm, "good/1=2")
         other = configure(environment=["A=b"])
+        with pytest.raises(ProgramError, match="its storage would be lost"):
+            start(other, Log(), old=pack(old))
+        other = configure(environment=["A=b"], live_update="fresh")
         with start(other, Log(), old=pack(old)) as new, clone(new) as its:
             assert digest(its) == fresh
             assert digest(vm) != fresh

@@ -12,7 +12,7 @@ from support.programs import HELLO, TROUBLE
 from support.server import EXAMPLES, SKERRY, skerry, write_config
 
 BUILD = EXAMPLES.parent / "build"
-VERBS = ("serve", "status", "check", "run", "doctor")
+VERBS = ("serve", "status", "reload", "check", "schema", "run", "doctor")
 
 
 def said(*arguments, status=0, stderr=b""):

@@ -191,6 +191,6 @@ def test_a_program_that_no_longer_fits_its_storage_file_is_not_exchanged(
     server = begin(kept=kept)
     assert server.get("/kept").body == b"1"
     reload(server, kept=kept | {"environment": ["A=b"]})
-    assert "has the state of this program as it was started before" in server.log
+    assert "program 'kept': live update: its storage would be lost" in server.log
     assert "program 'kept': the one from before serves on" in server.log
     assert server.get("/kept").body == b"2"

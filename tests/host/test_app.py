@@ -24,6 +24,19 @@ class FakeProgram:
         self.config = defaults(parcel, Path("/bin/true"))
         self.has = Counts()
         self.closed = self.has_tasks = False
+        self.is_held = False
+        self.waiting = []
+
+    def hold(self, held):
+        self.is_held = held
+
+    def take_waiting(self):
+        waiting, self.waiting = self.waiting, []
+        return waiting
+
+    @property
+    def is_busy(self):
+        return self.has.clones_busy > 0
 
     def begin_tasks(self):
         self.has_tasks = True
@@ -145,3 +158,46 @@ def test_closing_ends_all_programs(programs):
     served = list(app._programs.values())
     app.close()
     assert [each.closed for each in served] == [True, True]
+
+
+class Caller:
+    """The client of a request: keeps what it gets."""
+
+    def __init__(self):
+        self.got = []
+
+    def on_response(self, response):
+        self.got.append(response.body)
+
+
+def test_what_waits_for_a_program_that_is_held_is_answered_by_its_successor(programs):
+    async def story():
+        app, _ = programs("one")
+        app.use([("one", 1)], held=[1])
+        old = app._programs[1]
+        assert old.is_held
+        request = Request(b"GET", b"/one", b"")
+        request.client = Caller()
+        old.waiting = [request]
+        app.add(2, "new")
+        app.use([("one", 2)])
+        return request.client.got, app._programs[2].is_held
+
+    assert asyncio.run(story()) == ([b"new"], False)
+
+
+def test_a_program_that_is_held_has_settled_when_nothing_is_in_flight(programs):
+    async def story():
+        app, _ = programs("one", "two")
+        app.use([("one", 1), ("two", 2)], held=[1])
+        app._programs[1].has = Counts(clones_busy=1)
+        app._programs[2].has = Counts(clones_busy=1)
+        settling = asyncio.create_task(app.settle([1], 3600))
+        await asyncio.sleep(0.01)
+        was_busy = not settling.done()
+        app._programs[1].has = Counts()
+        await settling
+        await app.settle([2], 0.01)  # it is busy on, but its time is over
+        return was_busy
+
+    assert asyncio.run(story())

@@ -1,6 +1,8 @@
 """Parts of the supervisor, each by itself: limits, counts, pauses, sockets."""
 
 import asyncio
+import contextlib
+import dataclasses
 import errno
 import io
 import os
@@ -8,6 +10,7 @@ import resource
 import signal
 import socket
 import struct
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -24,13 +27,16 @@ from skerry.messages import (
     Booted,
     Counted,
     Jailed,
+    Moved,
     NotBooted,
+    Prepared,
     Serving,
     WorkerNews,
 )
+from skerry.sources.kept import besides
 from skerry.supervise import files, listen
-from skerry.supervise.boot import _Run
-from skerry.supervise.programs import Entry, Wanted, file_version
+from skerry.supervise.boot import Order, _Run
+from skerry.supervise.programs import Edition, Entry, Wanted, file_version
 from skerry.supervise.slot import Slot, pause
 from skerry.supervise.tally import Tally
 
@@ -123,6 +129,10 @@ def test_a_worker_that_hangs_is_ended(monkeypatch):
     assert "worker 1 has not answered for" in said
 
 
+async def hold(editions):
+    """Nobody has to wait for these tests."""
+
+
 @pytest.mark.parametrize(
     ("news", "count"),
     [
@@ -132,12 +142,16 @@ def test_a_worker_that_hangs_is_ended(monkeypatch):
         (Booted(1, b"", None, "", 0.0), 0),
         (Booted(1, b"", 2, "", 0.0), 2),
         (Booted(1, b"", -1, "", 0.0), 2),
+        (Booted(1, b"", None, "", 0.0, "kept"), 1),
+        (Booted(1, b"", None, "", 0.0, "handed"), 1),
+        (Prepared(1), 0),
+        (Moved(1), 0),
         (Jailed("layers", ""), 1),
     ],
 )
 def test_what_the_boot_process_sends_is_refused_where_it_makes_no_sense(news, count):
     (program,) = config(one=1).programs
-    run = _Run({1: (program, None)}, [].append, Log(io.StringIO()))
+    run = _Run({1: Order(program)}, [].append, Log(io.StringIO()), hold)
     fds = tuple(os.open(os.devnull, os.O_RDONLY) for _ in range(count))
     with pytest.raises(Nonsense):
         run._hear(news, fds)
@@ -147,9 +161,97 @@ def test_what_the_boot_process_sends_is_refused_where_it_makes_no_sense(news, co
             os.fstat(fd)
 
 
+class Talker:
+    """A boot process that is asked for little; (said) is what it is told."""
+
+    def __init__(self):
+        self.said = []
+        self.channel = self
+
+    async def send(self, order, fds=()):
+        self.said.append(type(order).__name__)
+        self.last = order
+
+
+@contextlib.contextmanager
+def handing_over():
+    """A boot process's work with one program of which it has sent the parcel, and whose
+    state an old edition has handed over, but for the last step; (run, old, settled)."""
+    (program,) = config(one=1).programs
+    with tempfile.TemporaryFile() as control, tempfile.TemporaryFile() as parcel:
+        control.truncate(4096)
+        old = Edition(1, program, b"", (control.fileno(),), 0, "", 0.0)
+        settled = []
+        order = {2: Order(program, old)}
+        run = _Run(order, settled.append, Log(io.StringIO()), hold)
+        run._hear(Begun(2), ())
+        run._hear(Prepared(2), ())
+        talker = Talker()
+        asyncio.run(run._hand_over_next(talker))
+        assert talker.said == ["HandOver"]
+        fd = os.dup(parcel.fileno())
+        run._hear(Booted(2, b"", None, "new", 0.0, "handed"), (fd,))
+        yield run, old, settled
+        with pytest.raises(OSError):
+            os.fstat(fd)
+
+
+def move(edition):
+    """What the boot process does to the storage of (edition)."""
+    os.pwrite(edition.fds[0], struct.pack("I", 1), 8)
+
+
+def test_a_boot_process_that_dies_before_state_has_moved_leaves_the_old_edition():
+    with handing_over() as (run, _, settled):
+        run.decide("killed by SIGKILL")
+        (entry,) = settled
+        assert entry.edition is None
+        assert entry.failure == "live update: the boot process died: killed by SIGKILL"
+
+
+def test_a_boot_process_that_dies_when_state_has_moved_has_done_its_work():
+    with handing_over() as (run, old, settled):
+        move(old)
+        run.decide("killed by SIGKILL")
+        (entry,) = settled
+        assert entry.edition.version == "new"
+        entry.edition.close()
+
+
+def test_that_state_has_moved_is_believed_only_when_it_has():
+    with handing_over() as (run, old, settled):
+        with pytest.raises(Nonsense):
+            run._hear(Moved(2), ())
+        move(old)
+        run._hear(Moved(2), ())
+        (entry,) = settled
+        assert entry.edition.version == "new"
+        old.move_back()
+        assert not old.is_moved
+        entry.edition.close()
+
+
+def test_the_boot_process_is_not_told_a_programs_key():
+    (program,) = config(one=1).programs
+    secret = dataclasses.replace(program, key="correct-horse-battery")
+    run, talker = _Run({}, [].append, Log(io.StringIO()), hold), Talker()
+    asyncio.run(run._order(talker, 1, Order(secret)))
+    assert talker.last.config == program
+    assert talker.last.config.key is None
+
+
+def test_another_key_is_no_reason_to_start_a_program_anew():
+    (program,) = config(one=1).programs
+    version = file_version(program.filename)
+    edition = Edition(1, program, b"", (), None, version, 0.0, besides(program))
+    entry = Entry(program, edition)
+    assert not entry.is_changed(dataclasses.replace(program, key="another-key-of-it"))
+    assert entry.is_changed(dataclasses.replace(program, concurrency=2))
+
+
 def test_what_holds_in_the_boot_process_is_heard_before_its_first_guest_only():
     out = io.StringIO()
-    run = _Run({}, [].append, Log(out))
+    run = _Run({}, [].append, Log(out), hold)
     run._hear(Jailed("all layers", "no group"), ())
     with pytest.raises(Nonsense):
         run._hear(Jailed("forged", ""), ())

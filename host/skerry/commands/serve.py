@@ -23,7 +23,7 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         description="Starts every program that FILE names and serves them over HTTP: "
         "/NAME and /NAME/... reach program NAME, and so does a Host header that "
         "equals NAME. SIGTERM or Ctrl-C stops it when what is in flight is done; "
-        "SIGHUP loads the configuration again.",
+        "SIGHUP and skerry reload load the configuration again.",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="JSON configuration")
     parser.add_argument(
@@ -47,6 +47,13 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         metavar="SECONDS",
         help="what requests in flight get when it stops "
         f"(default: {DRAIN:g}); a second SIGTERM ends it at once",
+    )
+    parser.add_argument(
+        "--admin",
+        type=address,
+        metavar="HOST:PORT",
+        help="where other builds of programs may be uploaded, by who knows their key; "
+        "port 0 is any free port (default: nowhere)",
     )
     parser.set_defaults(run=run)
 
@@ -80,7 +87,7 @@ def seconds(text: str) -> float:
 def run(arguments: argparse.Namespace) -> int:
     config = load(arguments.file)
     host, port = arguments.listen
-    options = Options(host, port, arguments.workers, arguments.drain)
+    options = Options(host, port, arguments.workers, arguments.drain, arguments.admin)
     asyncio.run(_serve(config, options))
     return 0
 

@@ -14,7 +14,13 @@ from skerry.native.memory import SharedMemory
 from skerry.native.raw import NativeError
 from skerry.native.remains import Range, Registers, Remains
 from skerry.native.snapshot import Snapshot
-from skerry.native.storage import Storage, StorageCounts, StorageFile
+from skerry.native.storage import (
+    Storage,
+    StorageCounts,
+    StorageFile,
+    is_moved,
+    move_back,
+)
 from skerry.native.vm import BATCH, PIECE, Vm
 
 __all__ = [
@@ -39,6 +45,8 @@ __all__ = [
     "Warming",
     "boot",
     "enter_jail",
+    "is_moved",
+    "move_back",
     "open_kvm",
     "prepare_jail",
     "probe",

@@ -113,6 +113,28 @@ class Storage(Owner):
         """As Snapshot.adopt_files(), for an attached storage, before its first call."""
         give_files(lib.skerry_storage_snapshot(self.raw), opener, fds)
 
+    @property
+    def leaves(self) -> bool:
+        """Whether the program has an on_live_update."""
+        return bool(lib.skerry_storage_leaves(self.raw))
+
+    @property
+    def restores(self) -> bool:
+        """Whether the program has an on_live_restore."""
+        return bool(lib.skerry_storage_restores(self.raw))
+
+    def hand_over(self, to: "Storage", wait: float) -> None:
+        """Hands what this knows to (to), of another build, when calls that run have
+        ended, for which it waits (wait) seconds. Then this takes no call until
+        let_go(). NativeError: this goes on as it was, and (to) is to be closed."""
+        error = new_error()
+        code = lib.skerry_storage_hand_over(self.raw, to.raw, int(wait * NS), error)
+        check(code, error)
+
+    def let_go(self, moved: bool) -> None:
+        """Ends hand_over(). With (moved), all calls fail from now on, everywhere."""
+        lib.skerry_storage_let_go(self.raw, moved)
+
     def set_waits(self, waits: bool) -> None:
         """Whether answers wait for sync(), in all processes that have this storage."""
         lib.skerry_storage_set_waits(self.raw, waits)
@@ -150,3 +172,14 @@ class Storage(Owner):
     def stop_tasks(self) -> None:
         """Nothing is run from here any more; what runs is left to other processes."""
         lib.skerry_storage_stop_tasks(self.raw)
+
+
+def is_moved(control: int) -> bool:
+    """Whether the storage with descriptor (control), see export(), is over: another
+    build has its state."""
+    return int(lib.skerry_storage_is_moved(control)) == 1
+
+
+def move_back(control: int) -> None:
+    """It takes calls again: the other build has not served yet, and will not."""
+    lib.skerry_storage_move_back(control)

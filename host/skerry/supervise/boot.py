@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 from skerry.channel import Nonsense
 from skerry.child import Child
@@ -20,8 +22,12 @@ from skerry.messages import (
     Boot,
     Booted,
     BootNews,
+    HandOver,
     Jailed,
+    Move,
+    Moved,
     NotBooted,
+    Prepared,
     Unfit,
 )
 from skerry.supervise.jailed import tell
@@ -30,17 +36,35 @@ from skerry.supervise.programs import Edition, Entry, enter
 _END = 5.0  # seconds that it gets to end when all is done
 _TRIES = 3  # deaths of the boot process that one program may cost
 
-# A program to start, and the edition that its state may live on from.
-Order = tuple[Program, Edition | None]
 Done = Callable[[Entry], None]
-_News = Jailed | Begun | Booted | NotBooted
+Hold = Callable[[Sequence[Edition]], Awaitable[None]]
+_News = Jailed | Begun | Prepared | Booted | Moved | NotBooted
+STEP = "live update"
+
+
+@dataclass(frozen=True)
+class Order:
+    """A program to start, and the edition that its state may live on from. (program) is
+    its file, where that is not the configured one yet."""
+
+    config: Program
+    old: Edition | None = None
+    program: Path | None = None
+
+    @property
+    def replaces_storage(self) -> bool:
+        """Whether what it keeps in its storage_file may take the place of another's."""
+        file = self.config.storage_file
+        return bool(file and self.old and self.old.config.storage_file == file)
 
 
 class Starter:
-    """Starts programs; (child) is the boot process while there is one."""
+    """Starts programs; (child) is the boot process while there is one. Before state is
+    handed over, (hold) has the editions that serve begin no more requests."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, hold: Hold) -> None:
         self._log = log
+        self._hold = hold
         self._numbers = count(1)
         self.child: Child[BootNews] | None = None
 
@@ -51,8 +75,9 @@ class Starter:
         deaths: Counter[int] = Counter()
         threads = max(1, len(os.sched_getaffinity(0)))
         while missing:
-            run = _Run(missing, done, self._log)
+            run = _Run(missing, done, self._log, self._hold)
             how = await self._attend(run, threads)
+            run.decide(how)
             if missing:
                 threads = 1  # so that the next death has one cause
                 self._blame(run, deaths, how)
@@ -92,44 +117,83 @@ class Starter:
 
 
 class _Run:
-    """One boot process's work: what is (missing), and which of it has (begun)."""
+    """One boot process's work: what is (missing), which of it has (begun); which is
+    (prepared) to take state over, does so (handing), and has done so (moving)."""
 
-    def __init__(self, missing: dict[int, Order], done: Done, log: Log) -> None:
+    def __init__(
+        self, missing: dict[int, Order], done: Done, log: Log, hold: Hold
+    ) -> None:
         self.missing = missing
         self.begun: set[int] = set()
+        self._prepared: set[int] = set()
+        self._handing: set[int] = set()
+        self._moving: dict[int, tuple[Booted, tuple[int, ...]]] = {}
         self._done = done
         self._log = log
+        self._hold = hold
+        self._is_held = False
         self._is_jailed = False
 
     async def talk(self, child: Child[BootNews]) -> None:
         """Returns when nothing is missing; EOFError or OSError when (child) dies."""
-        for number, (config, old) in list(self.missing.items()):
+        for number, order in list(self.missing.items()):
             try:
-                await self._order(child, number, config, old)
+                await self._order(child, number, order)
             except ProgramError as error:
                 self.settle(NotBooted(number, error.step, error.reason), ())
         while self.missing:
-            self._hear(*await child.channel.receive())
+            news, fds = await child.channel.receive()
+            self._hear(news, fds)
+            if isinstance(news, Booted) and news.id in self._moving:
+                await child.channel.send(Move(news.id))
+            await self._hand_over_next(child)
 
-    async def _order(
-        self,
-        child: Child[BootNews],
-        number: int,
-        config: Program,
-        old: Edition | None,
-    ) -> None:
-        order = Boot(number, config, old.data if old else None)
+    async def _order(self, child: Child[BootNews], number: int, order: Order) -> None:
+        config, old = order.config.for_guests(), order.old
+        message = Boot(number, config, old.data if old else None)
         with ExitStack() as held:
-            files = await asyncio.to_thread(held.enter_context, open_files(config))
+            opening = open_files(config, order.program, order.replaces_storage)
+            files = await asyncio.to_thread(held.enter_context, opening)
             more = held.enter_context(old.for_one_more()) if old else ()
-            await child.channel.send(order, (*files.fds, *more))
+            await child.channel.send(message, (*files.fds, *more))
+
+    async def _hand_over_next(self, child: Child[BootNews]) -> None:
+        """When all else is done, since requests wait from then on: one at a time."""
+        if not self._prepared or self._handing or self._moving:
+            return
+        if not self._is_held:
+            if self.missing.keys() != self._prepared:
+                return
+            self._is_held = True
+            orders = [self.missing[each] for each in self._prepared]
+            await self._hold([each.old for each in orders if each.old])
+        number = min(self._prepared)
+        self._prepared.remove(number)
+        self._handing.add(number)
+        await child.channel.send(HandOver(number))
+
+    def decide(self, how: str) -> None:
+        """The boot process is over, by (how): what it was handing over has been, or has
+        not. Requests have waited long enough to try no more."""
+        for number, (news, fds) in list(self._moving.items()):
+            if self._has_moved(number):
+                self.settle(news, fds)
+            else:
+                _close(fds)
+        if self._is_held:
+            reason = f"the boot process died: {how}"
+            for number in list(self.missing):
+                self.settle(NotBooted(number, STEP, reason), ())
+
+    def _has_moved(self, number: int) -> bool:
+        old = self.missing[number].old
+        return bool(old and old.is_moved)
 
     def _hear(self, news: BootNews, fds: tuple[int, ...]) -> None:
         if isinstance(news, Unfit):
             raise CannotServe(news.text)
         if not self._makes_sense(news, fds):
-            for fd in fds:
-                os.close(fd)
+            _close(fds)
             raise Nonsense(f"nonsense: {type(news).__name__}")
         match news:
             case Jailed():
@@ -137,6 +201,14 @@ class _Run:
                 tell(self._log, news)
             case Begun():
                 self.begun.add(news.id)
+            case Prepared():
+                self.begun.discard(news.id)
+                self._prepared.add(news.id)
+            case Booted(origin="handed"):
+                self._handing.remove(news.id)
+                self._moving[news.id] = news, fds
+            case Moved():
+                self.settle(*self._moving[news.id])
             case _:
                 self.settle(news, fds)
 
@@ -147,11 +219,38 @@ class _Run:
             return not fds and not self._is_jailed
         if news.id not in self.missing:
             return False
-        if not isinstance(news, Booted):
-            return not fds
-        return bool(fds) and (news.seat is None or 0 <= news.seat < len(fds))
+        match news:
+            case Booted():
+                is_whole = news.seat is None or 0 <= news.seat < len(fds)
+                return bool(fds) and is_whole and self._is_possible(news)
+            case Prepared():
+                return not fds and news.id in self.begun and self._has_state(news.id)
+            case Moved():
+                return not fds and news.id in self._moving and self._has_moved(news.id)
+            case _:
+                return not fds and news.id not in self._moving
+
+    def _is_possible(self, news: Booted) -> bool:
+        """Whether its storage can have come about as it says."""
+        if news.origin == "handed":
+            return news.id in self._handing
+        is_begun = not {news.id} & (
+            self._prepared | self._handing | self._moving.keys()
+        )
+        return is_begun and (news.origin == "new" or self._has_state(news.id))
+
+    def _has_state(self, number: int) -> bool:
+        old = self.missing[number].old
+        return bool(old and old.seat is not None)
 
     def settle(self, news: Booted | NotBooted, fds: tuple[int, ...]) -> None:
-        self.begun.discard(news.id)
-        config, _ = self.missing.pop(news.id)
-        self._done(enter(config, news, fds))
+        for each in (self.begun, self._prepared, self._handing):
+            each.discard(news.id)
+        self._moving.pop(news.id, None)
+        order = self.missing.pop(news.id)
+        self._done(enter(order.config, news, fds))
+
+
+def _close(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)

@@ -1,17 +1,19 @@
-"""The socket at which skerry status asks a supervisor: it connects, and reads JSON."""
+"""The socket at which skerry status and skerry reload ask a supervisor: they connect,
+write a word, and read JSON."""
 
 import asyncio
 import contextlib
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from skerry.errors import SkerryError
 from skerry.log import Log
 
-_PATIENCE = 10.0  # seconds that skerry status waits for an answer
+STATUS, RELOAD = b"status\n", b"reload\n"
+_PATIENCE = 10.0  # seconds that one end waits for the other; a reload takes its time
 
 
 def directory() -> Path:
@@ -30,14 +32,18 @@ def socket_of(place: str) -> Path:
     return directory() / f"{place.replace('/', '_')}.sock"
 
 
-def ask(place: str) -> bytes:
-    """What the supervisor at (place) says. SkerryError if there is none."""
+def ask(place: str, word: bytes = STATUS) -> bytes:
+    """What the supervisor at (place) says to (word). SkerryError if there is none, or
+    it ends before it has said anything."""
     path = socket_of(place)
     try:
         with socket.socket(socket.AF_UNIX) as sock, sock.makefile("rb") as answer:
             sock.settimeout(_PATIENCE)
             sock.connect(str(path))
-            return answer.read()
+            sock.sendall(word)
+            if word == RELOAD:
+                sock.settimeout(None)
+            said = answer.read()
     except (FileNotFoundError, ConnectionRefusedError):
         raise SkerryError(
             f"no skerry serves {place} (nobody answers at {path}); name its address "
@@ -45,6 +51,9 @@ def ask(place: str) -> bytes:
         ) from None
     except OSError as error:
         raise SkerryError(f"{path}: {error.strerror or error}") from None
+    if not said:
+        raise SkerryError(f"the skerry that serves {place} has stopped meanwhile")
+    return said
 
 
 def is_served(place: str) -> bool:
@@ -66,11 +75,13 @@ def _make_ours(path: Path) -> None:
 
 
 class Door:
-    """Answers each who comes with what (report) returns. It is more important to serve
-    than to tell: a socket that cannot be made is a line in the log."""
+    """Answers a word with what (answers) has for it. It is more important to serve than
+    to tell: a socket that cannot be made is a line in the log."""
 
-    def __init__(self, report: Callable[[], Awaitable[bytes]], log: Log) -> None:
-        self._report = report
+    def __init__(
+        self, answers: Mapping[bytes, Callable[[], Awaitable[bytes]]], log: Log
+    ) -> None:
+        self._answers = answers
         self._log = log
         self._server: asyncio.Server | None = None
         self._path = Path()
@@ -89,9 +100,11 @@ class Door:
     async def _answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        with contextlib.suppress(OSError):
-            writer.write(await self._report())
-            await writer.drain()
+        with contextlib.suppress(OSError, TimeoutError, SkerryError, ValueError):
+            word = await asyncio.wait_for(reader.readline(), _PATIENCE)
+            if answer := self._answers.get(word):
+                writer.write(await answer())
+                await writer.drain()
         writer.close()
 
     def close(self) -> None:

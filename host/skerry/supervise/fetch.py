@@ -96,8 +96,8 @@ class Fetcher:
 
     def _fail(self, news: NotGot) -> None:
         config = self._missing.pop(news.id)
-        failure = printable(f"{news.step}: {news.reason}")
-        self._failed[config.name] = Entry(config, None, failure)
+        step, reason = printable(news.step), printable(news.reason)
+        self._failed[config.name] = Entry(config, None, step, reason)
 
 
 def _is_from_elsewhere(config: Program) -> bool:

@@ -26,7 +26,7 @@ def bind(host: str, port: int, count: int) -> list[Sockets]:
         return [first, *(list(_bind_all(host, port, first)) for _ in range(count - 1))]
     except (OSError, UnicodeError) as error:
         raise CannotServe(
-            f"cannot listen on {place(host, port)}: {_advice(error)}"
+            f"cannot listen on {place(host, port)}: {advice(error)}"
         ) from None
 
 
@@ -73,7 +73,7 @@ _ADVICE = {
 }
 
 
-def _advice(error: OSError | UnicodeError) -> str:
+def advice(error: OSError | UnicodeError) -> str:
     # UnicodeError: the host cannot be a name in the DNS.
     if isinstance(error, UnicodeError):
         return f"not a host name; {_ANOTHER}"

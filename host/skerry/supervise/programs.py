@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from skerry import native
 from skerry.config import Config, Program
 from skerry.files import open_anew
 from skerry.messages import Add, Booted, NotBooted, Use
 from skerry.sources.kept import besides, file_version
+from skerry.start import Origin
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,17 @@ class Edition:
     version: str
     ready_ms: float
     besides: tuple[str, ...] = ()  # see kept.besides()
+    origin: Origin = "new"
+
+    @property
+    def is_moved(self) -> bool:
+        """Whether its storage is over: another edition has what it knew."""
+        return self.seat is not None and native.is_moved(self.fds[self.seat])
+
+    def move_back(self) -> None:
+        """Its storage goes on: the edition that took it over will not serve."""
+        if self.seat is not None:
+            native.move_back(self.fds[self.seat])
 
     @property
     def parcel(self) -> Add:
@@ -51,17 +64,24 @@ class Edition:
 
 @dataclass(frozen=True)
 class Entry:
-    """A program of the configuration: its edition, or why it has none."""
+    """A program of the configuration: its edition, or why it has none: (step) failed
+    because of (reason)."""
 
     config: Program
     edition: Edition | None
-    failure: str = ""
+    step: str = ""
+    reason: str = ""
+
+    @property
+    def failure(self) -> str:
+        """Why the last start failed, or ""."""
+        return f"{self.step}: {self.reason}" if self.step else ""
 
     def is_changed(self, config: Program) -> bool:
         """Whether (config) has to be started anew: it is another one, its file or
         another that was fetched for it is, or nothing serves. Reads the file."""
         edition = self.edition
-        if edition is None or self.config != config:
+        if edition is None or self.config.for_guests() != config.for_guests():
             return True
         if besides(config) != edition.besides:
             return True
@@ -73,11 +93,12 @@ Entries = dict[str, Entry]
 
 class Wanted:
     """What workers are to serve: (config), and once that is (known), what has come of
-    it: (entries), by name."""
+    it: (entries), by name. (held) are the editions, by id, that begin no request."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.entries: Entries = {}
+        self.held: set[int] = set()
         self.known = asyncio.Event()
 
 
@@ -85,29 +106,29 @@ def editions(entries: Entries) -> list[Edition]:
     return [each.edition for each in entries.values() if each.edition]
 
 
-def use(entries: Entries) -> Use:
+def use(wanted: Wanted) -> Use:
     """What workers are told to serve."""
-    return Use(
-        [
-            (name, each.edition.id if each.edition else None)
-            for name, each in entries.items()
-        ]
-    )
+    served = [
+        (name, each.edition.id if each.edition else None)
+        for name, each in wanted.entries.items()
+    ]
+    return Use(served, sorted(wanted.held))
 
 
 def enter(config: Program, news: Booted | NotBooted, fds: tuple[int, ...]) -> Entry:
     """What has come of starting (config)."""
     if isinstance(news, NotBooted):
-        return Entry(config, None, f"{news.step}: {news.reason}")
+        return Entry(config, None, news.step, news.reason)
     edition = Edition(
         news.id,
-        config,
+        config.for_guests(),
         news.data,
         fds,
         news.seat,
         news.version,
         news.ready_ms,
         besides(config),
+        news.origin,
     )
     return Entry(config, edition)
 

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Sequence
 
 from skerry.channel import Nonsense
 from skerry.child import Child
@@ -16,6 +17,8 @@ from skerry.messages import (
     Draining,
     Jailed,
     Serving,
+    Settle,
+    Settled,
     WorkerNews,
 )
 from skerry.supervise.jailed import tell
@@ -24,6 +27,7 @@ from skerry.supervise.outside import Outside
 from skerry.supervise.programs import Wanted, editions, use
 from skerry.supervise.tally import Tally
 
+_LATE = 2.0  # seconds that a worker may be late with news
 _READY = 60.0  # seconds that a worker gets to take up all programs
 _SILENT = 60.0  # seconds that a worker may owe an answer: its event loop hangs
 _SHORT = 10.0  # seconds: a worker that lives less long was started too early
@@ -173,7 +177,16 @@ class Slot:
                 self._sent.add(each.id)
         if self._outside:
             await self._outside.join(child)
-        return await self._say(child, use(entries), Serving)
+        return await self._say(child, use(self._wanted), Serving)
+
+    async def settle(self, programs: Sequence[int], seconds: float) -> None:
+        """Returns when the worker has nothing in flight for (programs), editions by id,
+        or soon after (seconds)."""
+        child = self.child
+        if child and self.serving.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds + _LATE):
+                    await self._say(child, Settle(list(programs), seconds), Settled)
 
     async def ask(self) -> None:
         """Has the worker tell what it has counted, unless it still owes an answer. One

@@ -8,20 +8,27 @@ import signal
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 
+import msgspec
+
 from skerry import cgroup
 from skerry.config import Config
 from skerry.log import Log
 from skerry.machine import CannotServe, check_device
 from skerry.supervise import door, listen
+from skerry.supervise.admin import Admin
 from skerry.supervise.boot import Starter
 from skerry.supervise.files import raise_limit
+from skerry.supervise.fleet import Fleet
+from skerry.supervise.jobs import Jobs
 from skerry.supervise.loader import Loader
 from skerry.supervise.notify import Notifier
 from skerry.supervise.outside import Outside
 from skerry.supervise.programs import Wanted, editions
+from skerry.supervise.reloaded import Reloaded
 from skerry.supervise.slot import Slot
 from skerry.supervise.survey import Survey
 from skerry.supervise.tally import Tally
+from skerry.supervise.update import Updater
 
 _EXTRA = 2.0  # seconds beyond the grace before a worker that drains is killed
 _REFUSING = 1.0  # seconds that workers get to stop accepting, before we say so
@@ -30,12 +37,13 @@ _LOOK = 1.0  # seconds between looks at what workers have counted
 
 @dataclass(frozen=True)
 class Options:
-    """How to serve; (drain) is in seconds."""
+    """How to serve; (drain) is in seconds. (admin): where programs are uploaded."""
 
     host: str
     port: int
     workers: int
     drain: float
+    admin: tuple[str, int] | None = None
 
 
 class Supervisor:
@@ -49,12 +57,15 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._now = asyncio.Event()  # stop without waiting for anything
         self._wanted = Wanted(config)
-        self._starter = Starter(log)
-        self._loader = Loader(self._starter, self._wanted, log)
-        self._notifier = Notifier()
-        self._tally = Tally()
         self._slots: list[Slot] = []
         self._outside = Outside(self._wanted, log)
+        fleet = Fleet(self._wanted, self._slots, self._outside)
+        self._starter = Starter(log, fleet.hold)
+        self._loader = Loader(self._starter, self._wanted, log)
+        self._updater = Updater(self._loader, self._wanted, fleet, log)
+        self._jobs = Jobs()
+        self._notifier = Notifier()
+        self._tally = Tally()
         self._place = ""
 
     async def run(self) -> None:
@@ -108,16 +119,23 @@ class Supervisor:
 
     @contextlib.asynccontextmanager
     async def _open_door(self) -> AsyncIterator[None]:
-        """Tells who asks how it goes."""
+        """Tells who asks how it goes, and does what they want done."""
         survey = Survey(
             self._place, self._wanted, self._slots, self._tally, self._starter
         )
-        made = door.Door(survey.report, self._log)
+        made = door.Door(
+            {door.STATUS: survey.report, door.RELOAD: self._reload}, self._log
+        )
+        admin = Admin(self._wanted, self._updater, self._jobs, survey.report)
+        if self._options.admin:
+            text = await admin.open(*self._options.admin)
+            self._log.info(f"administered on {text}")
         await made.open(self._place)
         try:
             yield
         finally:
             made.close()
+            await admin.close()
 
     async def _until_stopped(
         self, work: Coroutine[None, None, None], living: list[asyncio.Task[None]]
@@ -139,27 +157,35 @@ class Supervisor:
 
     async def _serve(self) -> None:
         """Starts the programs, then does what comes up; never returns."""
+        hearing = asyncio.create_task(self._hear_signals())
+        try:
+            await self._begin()
+            await self._jobs.run()
+        finally:
+            hearing.cancel()
+
+    async def _begin(self) -> None:
         await self._loader.begin()
         for each in self._slots:
             await each.serving.wait()
         self._log.info(f"listening on {self._place}")
         self._notifier.ready(f"serving {self._place}")
+
+    async def _hear_signals(self) -> None:
         while True:
             await self._hang_up.wait()
             self._hang_up.clear()
-            self._notifier.reloading()
-            await self._reload()
-            self._notifier.ready(f"serving {self._place}")
+            await self._jobs.do(self._load_again)
 
-    async def _reload(self) -> None:
-        change = await self._loader.again()
-        if change is None:
-            return
-        await self._outside.refresh()
-        await asyncio.gather(*(each.update() for each in self._slots))
-        self._log.info(change.text)
-        for each in change.leaving:
-            each.close()
+    async def _load_again(self) -> Reloaded:
+        self._notifier.reloading()
+        reloaded = await self._updater.reload()
+        self._notifier.ready(f"serving {self._place}")
+        return reloaded
+
+    async def _reload(self) -> bytes:
+        """JSON, for skerry reload."""
+        return msgspec.json.encode(await self._jobs.do(self._load_again))
 
     async def _look_around(self) -> None:
         """What workers have counted is known even when they die."""
