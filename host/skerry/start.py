@@ -7,7 +7,8 @@ requests. What comes of it serves here, or goes as a Parcel to processes that se
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
@@ -23,7 +24,8 @@ from skerry.errors import ProgramError
 from skerry.files import Files, has_opener, open_files
 from skerry.keys import FSYNC
 from skerry.log import Log
-from skerry.native import Stream
+from skerry.native import Remains, Stream
+from skerry.symbols import Symbols, read_symbols
 
 _MB = 1 << 20
 _OTHER = (
@@ -81,6 +83,7 @@ class _Contents(msgspec.Struct):
     state: str
     requests: bytes
     storage: bytes | None
+    symbols: bytes
     files: int
     storage_files: int
 
@@ -98,12 +101,16 @@ class Started:
         self.ready_ms = 0.0
         self.version = ""  # of the program's file: its SHA-256, hexadecimal
         self.state = ""  # what its storage and shared memory depend on, likewise
+        self.symbols = Symbols(b"")
+        self.look: Callable[[Remains], None] | None = None  # at what did not start
         self.held = ExitStack()
         self.held.enter_context(self.console)
 
     def print_lines(self, log: Log) -> None:
         """Logs what the program has printed so far."""
         for stream, text in self.console.take():
+            if stream == Stream.HOST:
+                text = self.symbols.explain(text)
             if self.config.stdout or stream in (Stream.LOG, Stream.HOST):
                 log.program(self.config.name, stream, text)
 
@@ -124,7 +131,11 @@ class Started:
 
 
 def start(
-    config: Config, log: Log, old: Parcel | None = None, files: Files | None = None
+    config: Config,
+    log: Log,
+    old: Parcel | None = None,
+    files: Files | None = None,
+    look: Callable[[Remains], None] | None = None,
 ) -> Started:
     """Boots (config); takes the program's own start-up time. ProgramError when it does
     not start; what it printed is logged either way.
@@ -132,20 +143,22 @@ def start(
     What (old), the same program as it was started before, keeps in storage and shared
     memory lives on if nothing has changed that it depends on; else both begin anew. Its
     descriptors stay its own, and so do those of (files), which are for a process that
-    may not open any."""
+    may not open any. (look) is shown the machine of one that does not start."""
     if files is None:
         with open_files(config) as own:
-            return start(config, log, old, own)
+            return start(config, log, old, own, look)
     begin = time.monotonic()
     with ExitStack() as undo:
         started = undo.enter_context(Started(config))
+        started.look = look
         if files.opener >= 0:
             started.hold_opener(os.dup(files.opener))
         undo.callback(started.print_lines, log)
         try:
             _boot_all(started, old, files)
         except native.NativeError as error:
-            raise ProgramError(config.name, error.step, error.reason) from None
+            reason = started.symbols.explain(error.reason)
+            raise ProgramError(config.name, error.step, reason) from None
         except OSError as error:
             reason = f"{config.filename}: {error.strerror}"
             raise ProgramError(config.name, "read", reason) from None
@@ -156,8 +169,17 @@ def start(
 
 
 def _boot_all(started: Started, old: Parcel | None, files: Files) -> None:
-    config, held = started.config, started.held
     elf = files.read_program()
+    with ThreadPoolExecutor(1, "symbols") as beside:
+        reading = beside.submit(read_symbols, elf)
+        try:
+            _boot_both(started, elf, old, files)
+        finally:
+            started.symbols = Symbols(reading.result())
+
+
+def _boot_both(started: Started, elf: bytes, old: Parcel | None, files: Files) -> None:
+    config, held = started.config, started.held
     started.version = hashlib.sha256(elf).hexdigest()
     _check_version(config, started.version)
     second = files.read_second() or elf
@@ -267,7 +289,7 @@ def _boot(started: Started, elf: bytes, kind: str) -> native.Snapshot:
         warmup=_warming(config.warmup) if config.warmup else None,
     )
     storage = started.storage if kind == "request" else None
-    return native.boot(options, started.console, started.shared, storage)
+    return native.boot(options, started.console, started.shared, storage, started.look)
 
 
 def _warming(warmup: Warmup) -> native.Warming:
@@ -298,6 +320,7 @@ def pack(started: Started) -> Parcel:
         started.state,
         requests,
         storage,
+        started.symbols.packed,
         len(files),
         len(storage_files),
     )
@@ -311,6 +334,7 @@ def unpack(parcel: Parcel) -> Started:
     started = Started(contents.config)
     started.ready_ms, started.version = contents.ready_ms, contents.version
     started.state = contents.state
+    started.symbols = Symbols(contents.symbols)
     try:
         _attach(started, contents, fds)
     except native.NativeError:

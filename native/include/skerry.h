@@ -40,6 +40,7 @@ int skerry_probe(struct skerry_kvm_facts *facts, struct skerry_error *err);
  * another, which has probed. */
 int skerry_open_kvm(struct skerry_error *err);
 
+struct skerry_remains;
 struct skerry_shm;
 struct skerry_snapshot;
 struct skerry_storage;
@@ -80,7 +81,9 @@ struct skerry_boot_options {
     uint32_t hugepages;         /* of its memory, if the kernel has some */
     uint32_t warmup_requests;   /* made before it is frozen, each with ... */
     const char *warmup_method, *warmup_url;
-    const char *warmup_headers; /* lines "Name: value\r\n" */
+    const char *warmup_headers;      /* lines "Name: value\r\n" */
+    struct skerry_remains **remains; /* or NULL: where to put those of a program that
+                                      * has failed; they become the caller's */
 };
 
 /* Runs the program until it waits for requests, and freezes it. What it printed is
@@ -198,6 +201,8 @@ struct skerry_limits {
     uint64_t inline_ns; /* skerry_run returns after about this; 0 = never */
     int hold; /* leave the clone as the request left it until skerry_reset: for tests
                * that look at it */
+    int look; /* a request that fails is SKERRY_BUSY and SKERRY_FAILED first, for
+               * skerry_vm_remains; skerry_resume goes on with on_error */
 };
 
 /* A clone that answers requests. (storage) may be NULL. */
@@ -222,6 +227,13 @@ struct skerry_reply {
     uint32_t storage_runs; /* of these, in the storage VM */
     uint64_t stream_len;   /* with SKERRY_STREAM: bytes of body to come, or UINT64_MAX:
                             * as many as there will be; then the head has no length */
+    /* Only with SKERRY_FAILED: */
+    uint64_t rip;             /* where the program was; 0: it had not begun */
+    uint64_t caller;          /* the word on top of its stack: where a function that has
+                               * pushed nothing returns to; 0: it is unreadable */
+    const char *error_reason; /* why on_error failed too, or "" */
+    uint64_t error_rip;
+    uint64_t used_ns; /* by the request, on_error included */
 };
 enum {
     SKERRY_HAS_DATE = 1,
@@ -330,6 +342,43 @@ uint64_t skerry_body_limit(const struct skerry_snapshot *snapshot);
 /* Pages that differ from the frozen image, found by comparing all of it: an oracle for
  * tests, slow. */
 uint64_t skerry_differing_pages(const struct skerry_vm *vm);
+
+/* --- A machine that has failed, to be looked at --- */
+
+/* What it has in its registers. */
+struct skerry_registers {
+    uint64_t general[16]; /* as DWARF numbers them: rax, rdx, rcx, rbx, rsi, rdi, rbp,
+                           * rsp, r8 to r15 */
+    uint64_t rip, rflags, fs_base, gs_base;
+    uint8_t fxsave[512]; /* as FXSAVE writes x87 and SSE */
+};
+
+/* Pages from (begin) to (end), not included, that the program may access in the same
+ * way: (access) is 1 read | 2 write | 4 execute. */
+struct skerry_range {
+    uint64_t begin, end;
+    uint32_t access;
+};
+
+/* The remains of (vm), whose request is SKERRY_BUSY and SKERRY_FAILED; good until
+ * skerry_resume or skerry_vm_close. */
+int skerry_vm_remains(struct skerry_vm *vm, struct skerry_remains **out,
+                      struct skerry_error *err);
+void skerry_remains_close(struct skerry_remains *remains);
+const struct skerry_registers *
+skerry_remains_registers(const struct skerry_remains *remains);
+
+/* Why it has failed. */
+const char *skerry_remains_reason(const struct skerry_remains *remains);
+
+/* Copies (len) bytes at guest address (addr) into (dst). 0, or -EFAULT if the program
+ * might not read all of them. */
+int skerry_remains_read(const struct skerry_remains *remains, uint64_t addr, void *dst,
+                        uint64_t len);
+
+/* The first pages at (from) or above that the program has used. 1, or 0: none. */
+int skerry_remains_next(const struct skerry_remains *remains, uint64_t from,
+                        struct skerry_range *out);
 
 /* --- The jail of a process that runs guests: see docs/security.md --- */
 

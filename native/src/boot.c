@@ -10,6 +10,7 @@
 #include "memory.h"
 #include "paging.h"
 #include "paused.h"
+#include "remains.h"
 #include "request.h"
 #include "run.h"
 #include "snapshot.h"
@@ -109,13 +110,23 @@ static int prepare(struct boot *b, const struct skerry_boot_options *o,
     return 0;
 }
 
+/* Leaves what the caller wants to look at. That it cannot does not make things worse.
+ */
+static void leave_remains(struct machine *m, const struct skerry_boot_options *o)
+{
+    struct skerry_error err;
+    if (o->remains && remains_open(m, o->shm, o->remains, &err) == 0)
+        remains_keep(*o->remains, m);
+}
+
 static int explain(struct machine *m, const struct skerry_boot_options *o,
                    struct skerry_error *err)
 {
     if (clock_now() >= m->deadline)
         return skerry_refuse(err, ETIMEDOUT, START_UP,
-                             "main did not reach wait_for_requests() within %.3g s",
-                             (double)o->boot_ns / 1e9);
+                             "main did not reach wait_for_requests() within %.3g s: "
+                             "stopped%s",
+                             (double)o->boot_ns / 1e9, remains_place(m).text);
     if (strncmp(m->reason, "exited", 6) == 0)
         return skerry_refuse(err, EPROTO, START_UP,
                              "main ended (%s) without wait_for_requests()", m->reason);
@@ -145,9 +156,12 @@ static int start_up(struct boot *b, const struct skerry_boot_options *o,
     m->deadline = clock_now() + o->boot_ns;
     while ((stop = machine_run(m, 0)) == STOP_STORAGE)
         if (storage_answer(o->storage, &b->call, m, 0) == STOP_FAILED)
-            return explain(m, o, err);
+            break;
     console_flush(m->console);
-    return stop == STOP_WAITING ? wait(b, o, err) : explain(m, o, err);
+    int ret = stop == STOP_WAITING ? wait(b, o, err) : explain(m, o, err);
+    if (ret < 0)
+        leave_remains(m, o);
+    return ret;
 }
 
 static void wire(struct boot *b, const struct skerry_boot_options *o,

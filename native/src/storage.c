@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "remains.h"
+
 #define MINUS_ONE UINT64_MAX
 
 /* Pages that KVM has reported stay on the list and are compared after every call. That
@@ -230,9 +232,9 @@ static uint64_t finish(struct skerry_storage *s, const struct storage_args *a,
         result = commit(s, a, caller);
     } else {
         s->broken = 1;
-        console_note(m->console, "storage function 0x%lx failed: %s",
+        console_note(m->console, "storage function 0x%lx failed: %s%s",
                      (unsigned long)a->function,
-                     m->reason[0] ? m->reason : "state changed");
+                     m->reason[0] ? m->reason : "state changed", remains_place(m).text);
         storage_roll_back(s);
     }
     storage_keep_short(s);
