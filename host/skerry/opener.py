@@ -236,7 +236,9 @@ def _virtual(place: Real, fd: int) -> bytes:
     top, real = (
         os.fsencode(os.readlink(f"/proc/self/fd/{each}")) for each in (place.top, fd)
     )
-    rest = real.removeprefix(top.rstrip(b"/"))
+    top = top.rstrip(b"/")
+    # One that has been moved meanwhile is where it was looked for, for all we tell.
+    rest = real.removeprefix(top) if real.startswith(top + b"/") else b""
     return (place.virtual.rstrip(b"/") + rest)[: _LONGEST - 1] or b"/"
 
 
