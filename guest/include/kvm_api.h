@@ -1046,7 +1046,8 @@ static inline void curl_with_fields(struct curl_options *options,
  *   -EACCES        the configuration's allowed_hosts does not allow it, or an option
  *   -EINVAL        a malformed URL or field
  *   -EFAULT        memory that the program cannot read or write
- *   -EAGAIN        start-up or a warm-up request; or the host cannot fetch just now
+ *   -EAGAIN        start-up, a warm-up request, or a function that makes pieces of a
+ *                  response; or the host cannot fetch just now
  *   -EDQUOT        more than 32 fetches in one request
  *   -ETIMEDOUT     no connection after 5 seconds, or no whole answer after 8
  *   -ECONNREFUSED  nobody listens there

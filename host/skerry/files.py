@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from skerry.allowed import Policy
 from skerry.config import Program as Config
 from skerry.errors import ProgramError
+from skerry.opener import open_door
 from skerry.sources.kept import storage_program
 
 # Without O_NONBLOCK a pipe would wait for its other end.
@@ -28,18 +30,19 @@ class Files:
     """Of one program, -1 where it has none: (program), its file; (second), the file
     that its storage VM boots, if it comes from elsewhere and so may have one of its
     own; (storage), the file of its storage; (control), a memfd for its storage, and the
-    same opened anew for the one process that starts it (see native.Storage). Owned by
-    who has opened them."""
+    same opened anew for the one process that starts it (see native.Storage); (opener),
+    where it asks for other files. Owned by who has opened them."""
 
     program: int
     second: int
     storage: int
     control: tuple[int, int]
+    opener: int
 
     @property
     def fds(self) -> tuple[int, ...]:
         """Those that there are, for another process."""
-        fds = (self.program, self.second, self.storage, *self.control)
+        fds = (self.program, self.second, self.storage, *self.control, self.opener)
         return tuple(each for each in fds if each >= 0)
 
     @classmethod
@@ -49,7 +52,8 @@ class Files:
         second = next(fds) if _may_have_second(config) else -1
         storage = next(fds) if config.storage_file else -1
         control = (next(fds), next(fds)) if config.storage else (-1, -1)
-        return cls(program, second, storage, control)
+        opener = next(fds) if has_opener(config) else -1
+        return cls(program, second, storage, control, opener)
 
     def read_program(self) -> bytes:
         """All of its file. Once."""
@@ -82,7 +86,32 @@ def open_files(
         if config.storage:
             memory = hold(os.memfd_create("skerry-storage", os.MFD_CLOEXEC))
             control = memory, hold(open_anew(memory))
-        yield Files(opened, second, storage, control)
+        opener = hold(_open_door(config)) if has_opener(config) else -1
+        yield Files(opened, second, storage, control, opener)
+
+
+def has_opener(config: Config) -> bool:
+    """Whether the program may have files of the host: a storage program has one, its
+    state file."""
+    return config.storage or bool(config.allowed_paths)
+
+
+def policy_of(config: Config) -> Policy:
+    """What the opener opens for the program."""
+    file = config.filename
+    return Policy(
+        config.allowed_paths,
+        config.current_working_directory,
+        file.with_name(file.name + ".state") if config.storage else None,
+    )
+
+
+def _open_door(config: Config) -> int:
+    try:
+        return open_door(policy_of(config))
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}"
+        raise ProgramError(config.name, "allowed_paths", reason) from None
 
 
 def open_anew(fd: int) -> int:

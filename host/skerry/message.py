@@ -27,10 +27,12 @@ class Request:
                   after its host; b"*" only for OPTIONS
     host          the Host header, or the host of an absolute-form target, with
                   its port if it has one; b"" if there is none
-    headers       every header as b"Name: value\\r\\n", joined, in the order received;
-                  trailers of a chunked body are not among them
+    headers       every header as b"Name: value\\r\\n", joined, in the order received,
+                  X-Request-Id last; trailers of a chunked body are not among them
     content_type  the value of the first Content-Type header, or b""
     body          the whole body, chunks joined
+    id_line       its header line X-Request-Id, which the response has too; set by the
+                  server
     client        who gets an answer that its handler puts off; set by the server
     """
 
@@ -40,6 +42,7 @@ class Request:
         "content_type",
         "headers",
         "host",
+        "id_line",
         "method",
         "target",
     )
@@ -61,6 +64,12 @@ class Request:
         self.headers = headers
         self.content_type = content_type
         self.body = body
+        self.id_line = b""
+
+    @property
+    def id(self) -> str:
+        """What it is called; "" for one that has not come by HTTP."""
+        return self.id_line[len(b"X-Request-Id: ") : -2].decode("latin-1")
 
     def __repr__(self) -> str:
         line = (self.method + b" " + self.target).decode("latin-1")
@@ -98,13 +107,15 @@ class Upload(Request):
     @classmethod
     def of(cls, request: Request) -> Self:
         """(request), before its body."""
-        return cls(
+        made = cls(
             request.method,
             request.target,
             request.host,
             request.headers,
             request.content_type,
         )
+        made.id_line = request.id_line
+        return made
 
 
 class Response:

@@ -8,12 +8,13 @@ from typing import TypeVar
 from skerry.counts import Counts
 from skerry.durable import GroupCommit
 from skerry.egress import Policy
+from skerry.failures import describe
 from skerry.fetching import NOBODY, Fetching, Gone, Nowhere, while_there
 from skerry.keys import FSYNC
 from skerry.line import Line
 from skerry.log import Log
 from skerry.message import Client, Cut, Request, Response, Streamed, Upload
-from skerry.native import BATCH, NativeError, Stream, Vm
+from skerry.native import BATCH, NativeError, Remains, Stream, Vm
 from skerry.pool import REST, Pool
 from skerry.start import Started
 from skerry.streaming import Body, arrives, gather, settle, take_in
@@ -69,10 +70,16 @@ class Program:
         self._depth = depth
         self._deeper: Program | None = None
 
-    def _clone(self) -> Vm:
+    def _clone(self, look: bool = False) -> Vm:
         started = self.started
-        limit = self.config.max_request_time
-        return Vm(started.snapshot, started.console, limit, INLINE, started.storage)
+        return Vm(
+            started.snapshot,
+            started.console,
+            self.config.max_request_time,
+            INLINE,
+            started.storage,
+            look=look,
+        )
 
     def _tell(self, error: NativeError) -> None:
         """Why there is no further clone."""
@@ -294,20 +301,29 @@ class Program:
             return self._refusal(NO_MEMORY)
         return await self._conclude(vm, response)
 
-    def answer_now(self, request: Request) -> tuple[Response, bool]:
+    def answer_now(
+        self, request: Request, look: Callable[[Remains], None] | None = None
+    ) -> tuple[Response, bool]:
         """Serves (request) on this thread, however long it takes. Also tells if it
-        failed, whatever on_error has answered. NativeError where it cannot be kept."""
-        return asyncio.run(self.answer_alone(request))
+        failed, whatever on_error has answered: (look) is shown what is left of it
+        before. NativeError where it cannot be kept."""
+        return asyncio.run(self.answer_alone(request, look))
 
     async def answer_alone(
-        self, request: Request, depth: int = 0
+        self,
+        request: Request,
+        look: Callable[[Remains], None] | None = None,
+        depth: int = 0,
     ) -> tuple[Response, bool]:
         """The same at (depth), for an event loop that nothing else waits for."""
-        with self._clone() as vm:
+        with self._clone(look=look is not None) as vm:
             response = vm.serve(request)
             while response is None:
                 if vm.waits:
                     vm.fetched(await self._fetch(vm, NOBODY, depth))
+                elif look and vm.failed:
+                    with vm.remains() as left:
+                        look(left)
                 response = vm.resume()
             has_failed = bool(vm.rare) and vm.failed
             if vm.rare and vm.streams:
@@ -339,7 +355,7 @@ class Program:
             self.started.print_lines(self._log)
         if vm.rare and vm.failed:
             self._errors += 1
-            text = f"request failed: {vm.reason}"
+            text = describe(vm.failure, self.started.symbols)
             self._log.program(self.config.name, Stream.HOST, text)
 
     def put_back(self, vm: Vm) -> None:

@@ -7,9 +7,11 @@ requests. What comes of it serves here, or goes as a Parcel to processes that se
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -19,10 +21,11 @@ from skerry import native
 from skerry.config import FromHeader, Warmup
 from skerry.config import Program as Config
 from skerry.errors import ProgramError
-from skerry.files import Files, open_files
+from skerry.files import Files, has_opener, open_files
 from skerry.keys import FRESH, FSYNC
 from skerry.log import Log
-from skerry.native import Stream
+from skerry.native import Remains, Stream
+from skerry.symbols import Symbols, read_symbols
 
 _MB = 1 << 20
 _LOST = (
@@ -69,8 +72,9 @@ class Parcel:
 
 
 class _Contents(msgspec.Struct):
-    """What Parcel.data holds; the descriptors are in this order: requests, shared
-    memory if there is one, then those of storage: memory, control, committed image, its
+    """What Parcel.data holds; the descriptors are in this order: requests, (files) that
+    their start-up has opened, the opener if there is one, shared memory if there is
+    one, then those of storage: (storage_files), memory, control, committed image, its
     file if it has one."""
 
     config: Config
@@ -79,6 +83,9 @@ class _Contents(msgspec.Struct):
     state: str
     requests: bytes
     storage: bytes | None
+    symbols: bytes
+    files: int
+    storage_files: int
 
 
 # What became of the storage of the same program as it was started before: there was
@@ -97,9 +104,12 @@ class Started:
         self.shared: native.SharedMemory | None = None
         self.storage: native.Storage | None = None
         self.snapshot: native.Snapshot
+        self.opener = -1  # where its guests ask for files; its own
         self.ready_ms = 0.0
         self.version = ""  # of the program's file: its SHA-256, hexadecimal
         self.state = ""  # what its storage and shared memory depend on, likewise
+        self.symbols = Symbols(b"")
+        self.look: Callable[[Remains], None] | None = None  # at what did not start
         self.notes: list[str] = []  # for the log
         self.origin: Origin = "new"
         self.old: native.Storage | None = None  # that is to be handed over
@@ -112,8 +122,15 @@ class Started:
             log.program(self.config.name, Stream.HOST, text)
         self.notes.clear()
         for stream, text in self.console.take():
+            if stream == Stream.HOST:
+                text = self.symbols.explain(text)
             if self.config.stdout or stream in (Stream.LOG, Stream.HOST):
                 log.program(self.config.name, stream, text)
+
+    def hold_opener(self, fd: int) -> None:
+        """Takes over (fd), where its guests ask for files."""
+        self.held.callback(os.close, fd)
+        self.opener = fd
 
     def hand_over(self, log: Log) -> None:
         """Takes over what the storage before knows. That takes no calls from now on,
@@ -143,7 +160,11 @@ class Started:
 
 
 def start(
-    config: Config, log: Log, old: Parcel | None = None, files: Files | None = None
+    config: Config,
+    log: Log,
+    old: Parcel | None = None,
+    files: Files | None = None,
+    look: Callable[[Remains], None] | None = None,
 ) -> Started:
     """Boots (config); takes the program's own start-up time. ProgramError when it does
     not start; what it printed is logged either way.
@@ -151,18 +172,23 @@ def start(
     What (old), the same program as it was started before, keeps in storage lives on if
     nothing has changed that it depends on; else see Started.origin. Its shared memory
     lives on unless its size is another. Its descriptors stay its own, and so do those
-    of (files), which are for a process that may not open any."""
+    of (files), which are for a process that may not open any. (look) is shown the
+    machine of one that does not start."""
     if files is None:
         with open_files(config) as own:
-            return start(config, log, old, own)
+            return start(config, log, old, own, look)
     begin = time.monotonic()
     with ExitStack() as undo:
         started = undo.enter_context(Started(config))
+        started.look = look
+        if files.opener >= 0:
+            started.hold_opener(os.dup(files.opener))
         undo.callback(started.print_lines, log)
         try:
             _boot_all(started, old, files)
         except native.NativeError as error:
-            raise ProgramError(config.name, error.step, error.reason) from None
+            reason = started.symbols.explain(error.reason)
+            raise ProgramError(config.name, error.step, reason) from None
         except OSError as error:
             reason = f"{config.filename}: {error.strerror}"
             raise ProgramError(config.name, "read", reason) from None
@@ -173,8 +199,17 @@ def start(
 
 
 def _boot_all(started: Started, old: Parcel | None, files: Files) -> None:
-    config, held = started.config, started.held
     elf = files.read_program()
+    with ThreadPoolExecutor(1, "symbols") as beside:
+        reading = beside.submit(read_symbols, elf)
+        try:
+            _boot_both(started, elf, old, files)
+        finally:
+            started.symbols = Symbols(reading.result())
+
+
+def _boot_both(started: Started, elf: bytes, old: Parcel | None, files: Files) -> None:
+    config, held = started.config, started.held
     started.version = hashlib.sha256(elf).hexdigest()
     _check_version(config, started.version)
     second = files.read_second() or elf
@@ -182,7 +217,7 @@ def _boot_all(started: Started, old: Parcel | None, files: Files) -> None:
     contents = _contents(old) if old else None
     if old and contents and _is_same(started, contents):
         started.origin = "kept"
-        _attach_state(started, contents, _copies(old))
+        _attach_state(started, contents, _copies(old, contents))
     else:
         _make_shared(started, old, contents)
         _make_storage(started, second, files)
@@ -246,7 +281,9 @@ def _succeed(started: Started, parcel: Parcel, old: _Contents) -> None:
     config, storage = started.config, started.storage
     assert storage
     limit = old.config.max_storage_time
-    _, before = _attach_old(started, old, _copies(parcel), limit)
+    opener = parcel.fds[1 + old.files] if has_opener(old.config) else -1
+    copies = _copies(parcel, old)
+    _, before = _attach_old(started, old, copies, opener, limit)
     assert before
     if before.leaves and storage.restores:
         started.origin, started.old = "handed", before
@@ -259,9 +296,14 @@ def _succeed(started: Started, parcel: Parcel, old: _Contents) -> None:
         raise ProgramError(config.name, "live update", _LOST.format(who))
 
 
-def _copies(parcel: Parcel) -> Iterator[int]:
+def _first_of_state(contents: _Contents) -> int:
+    """The index of the first descriptor of shared memory and storage."""
+    return 1 + contents.files + has_opener(contents.config)
+
+
+def _copies(parcel: Parcel, contents: _Contents) -> Iterator[int]:
     """The descriptors of a program's state, anew."""
-    return iter([os.dup(fd) for fd in parcel.fds[1:]])
+    return iter([os.dup(fd) for fd in parcel.fds[_first_of_state(contents) :]])
 
 
 def _make_shared(
@@ -272,7 +314,7 @@ def _make_shared(
     if not size:
         return
     if parcel and old and old.config.shared_memory == size:
-        fd = os.dup(parcel.fds[1])
+        fd = os.dup(parcel.fds[_first_of_state(old)])
         started.shared = native.SharedMemory.attach(fd, size * _MB)
     else:
         started.shared = native.SharedMemory(size * _MB)
@@ -319,6 +361,8 @@ def _boot(started: Started, elf: bytes, kind: str) -> native.Snapshot:
         max_boot_time=config.max_boot_time,
         is_storage=kind == "storage",
         debug=config.allow_debug,
+        opener=started.opener,
+        directory=config.current_working_directory,
         arg=config.arg if isinstance(config.arg, str) else "",
         arg_header=config.arg.header if isinstance(config.arg, FromHeader) else "",
         ephemeral=config.ephemeral,
@@ -327,7 +371,7 @@ def _boot(started: Started, elf: bytes, kind: str) -> native.Snapshot:
         warmup=_warming(config.warmup) if config.warmup else None,
     )
     storage = started.storage if kind == "request" else None
-    return native.boot(options, started.console, started.shared, storage)
+    return native.boot(options, started.console, started.shared, storage, started.look)
 
 
 def _warming(warmup: Warmup) -> native.Warming:
@@ -338,11 +382,16 @@ def _warming(warmup: Warmup) -> native.Warming:
 def pack(started: Started) -> Parcel:
     """(started) for another process. The descriptors stay its own."""
     requests, fd = started.snapshot.export()
-    fds = [fd]
+    files, storage_files = started.snapshot.files(), list[int]()
+    fds = [fd, *files]
+    if started.opener >= 0:
+        fds.append(started.opener)
     if started.shared:
         fds.append(started.shared.export())
     storage = seat = None
     if started.storage:
+        storage_files = started.storage.files()
+        fds += storage_files
         seat = len(fds) + 1
         storage, more = started.storage.export()
         fds += more if started.config.storage_file else more[:3]
@@ -353,6 +402,9 @@ def pack(started: Started) -> Parcel:
         started.state,
         requests,
         storage,
+        started.symbols.packed,
+        len(files),
+        len(storage_files),
     )
     return Parcel(msgspec.json.encode(contents, enc_hook=str), tuple(fds), seat)
 
@@ -364,6 +416,7 @@ def unpack(parcel: Parcel) -> Started:
     started = Started(contents.config)
     started.ready_ms, started.version = contents.ready_ms, contents.version
     started.state = contents.state
+    started.symbols = Symbols(contents.symbols)
     try:
         _attach(started, contents, fds)
     except native.NativeError:
@@ -378,33 +431,45 @@ def _contents(parcel: Parcel) -> _Contents:
 
 def _attach(started: Started, contents: _Contents, fds: Iterator[int]) -> None:
     requests = next(fds)
+    files = list(islice(fds, contents.files))
+    if has_opener(contents.config):
+        started.hold_opener(next(fds))
     _attach_state(started, contents, fds)
     snapshot = native.Snapshot.attach(contents.requests, requests, started.shared)
     started.snapshot = started.held.enter_context(snapshot)
+    opener = started.opener
+    snapshot.adopt_files(opener if opener < 0 else os.dup(opener), files)
 
 
 def _attach_state(started: Started, contents: _Contents, fds: Iterator[int]) -> None:
     limit = started.config.max_storage_time
-    started.shared, started.storage = _attach_old(started, contents, fds, limit)
+    opener = started.opener
+    started.shared, started.storage = _attach_old(started, contents, fds, opener, limit)
 
 
 def _attach_old(
-    started: Started, contents: _Contents, fds: Iterator[int], limit: float
+    started: Started,
+    contents: _Contents,
+    fds: Iterator[int],
+    opener: int,
+    limit: float,
 ) -> tuple[native.SharedMemory | None, native.Storage | None]:
-    """Shared memory and storage of (contents), held by (started); (limit) is the time
-    of a storage call, in seconds."""
+    """Shared memory and storage of (contents), held by (started). Its guests ask
+    (opener) for files; (limit) is the time of a storage call, in seconds."""
     config, held = contents.config, started.held
     shared = storage = None
     if config.shared_memory:
         size = config.shared_memory * _MB
         shared = held.enter_context(native.SharedMemory.attach(next(fds), size))
     if contents.storage is not None:
+        files = list(islice(fds, contents.storage_files))
         own = [next(fds), next(fds), next(fds)]
         own += [next(fds) if config.storage_file else -1, next(fds, -1)]
         storage = native.Storage.attach(
             contents.storage, own, shared, started.console, limit
         )
         held.enter_context(storage)
+        storage.adopt_files(opener if opener < 0 else os.dup(opener), files)
     return shared, storage
 
 

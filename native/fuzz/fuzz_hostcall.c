@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "bare.h"
 #include "demand.h"
@@ -180,7 +181,10 @@ static int system_call(void)
 {
     static const uint16_t known[] = {
         __NR_write,    __NR_writev, __NR_mmap,    __NR_munmap, __NR_brk,
-        __NR_mprotect, __NR_mremap, __NR_madvise, __NR_poll,   __NR_openat};
+        __NR_mprotect, __NR_mremap, __NR_madvise, __NR_poll,   __NR_openat,
+        __NR_read,     __NR_readv,  __NR_pread64, __NR_lseek,  __NR_getdents64,
+        __NR_dup,      __NR_dup3,   __NR_fcntl,   __NR_close,  __NR_fchdir,
+        __NR_fstat,    __NR_statx};
     uint64_t which = number(2);
     if (which < 0x8000)
         set_registers(known[which % (sizeof(known) / sizeof(*known))]);
@@ -315,11 +319,41 @@ static int regex(void)
 
 /* --- One input, one request --- */
 
+static void add_file(int index, int kind, uint64_t size)
+{
+    struct descriptors *d = &b.frozen.process.files;
+    int fd = memfd_create("file", 0);
+    demand(fd >= 0 && ftruncate(fd, (off_t)size) == 0);
+    b.frozen.files.own[index] = fd;
+    d->open[index] = (struct open_file){.kind = (uint8_t)kind, .at_start = 1};
+    descriptors_set(d, index, (uint32_t)index, 0);
+}
+
+/* Start-up has opened a file and a directory with two names. */
+static void open_files(void)
+{
+    struct {
+        uint64_t inode, next;
+        uint16_t size;
+        uint8_t kind;
+        char name[5];
+    } entries[2] = {{1, 24, 24, 4, "."}, {2, 48, 24, 8, "file"}};
+    add_file(3, OPEN_FILE, 3 * PAGE_SIZE + 100);
+    add_file(4, OPEN_DIRECTORY, OPENER_ENTRIES_AT + sizeof(entries));
+    demand(pwrite(b.frozen.files.own[4], "/there", 7, OPENER_PATH_AT) == 7);
+    demand(pwrite(b.frozen.files.own[4], entries, sizeof(entries), OPENER_ENTRIES_AT) ==
+           sizeof(entries));
+    files_init(&m->files, -1, OPENER_REQUEST, &b.frozen.files);
+    b.process = b.frozen.process;
+}
+
 static void begin(void)
 {
     uint64_t kind = number(1);
-    if (!m->mem.base)
+    if (!m->mem.base) {
         bare_open(&b, MAX_MEMORY_MIN, LARGE_PAGE);
+        open_files();
+    }
     memset(&b.facts, 0, sizeof(b.facts));
     memset(&b.counters, 0, sizeof(b.counters));
     b.facts.max_memory = b.facts.max_request_memory = MAX_MEMORY_MIN;
@@ -342,6 +376,12 @@ static void check_process(void)
                region_holds(p->arena.whole, r.begin, r.end - r.begin));
         demand(i == 0 || p->arena.free[i - 1].end < r.begin);
     }
+    for (uint32_t fd = 0; fd < DESCRIPTORS; fd++) {
+        int index = descriptors_find(&p->files, fd);
+        demand(index < DESCRIPTORS &&
+               (index < 0 || p->files.open[index].kind != OPEN_NONE));
+    }
+    demand(memchr(p->files.directory, 0, DIRECTORY_MAX) != NULL);
     demand(strnlen(m->reason, REASON_SIZE) < REASON_SIZE);
 }
 

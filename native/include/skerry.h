@@ -40,6 +40,7 @@ int skerry_probe(struct skerry_kvm_facts *facts, struct skerry_error *err);
  * another, which has probed. */
 int skerry_open_kvm(struct skerry_error *err);
 
+struct skerry_remains;
 struct skerry_shm;
 struct skerry_snapshot;
 struct skerry_storage;
@@ -71,6 +72,8 @@ struct skerry_boot_options {
     uint64_t boot_ns;               /* limit of start-up */
     struct skerry_shm *shm;         /* or NULL */
     struct skerry_storage *storage; /* its storage VM, which is ready; or NULL */
+    int opener; /* socket of who opens files for it, stays the caller's; -1: nobody */
+    const char *directory;      /* where relative paths begin, absolute */
     const char *arg;            /* of all requests, at most 4095 bytes; may be NULL */
     const char *arg_header;     /* the header that has it, at most 255; or NULL */
     uint32_t keeps_state;       /* clones are not put back after a request */
@@ -78,7 +81,9 @@ struct skerry_boot_options {
     uint32_t hugepages;         /* of its memory, if the kernel has some */
     uint32_t warmup_requests;   /* made before it is frozen, each with ... */
     const char *warmup_method, *warmup_url;
-    const char *warmup_headers; /* lines "Name: value\r\n" */
+    const char *warmup_headers;      /* lines "Name: value\r\n" */
+    struct skerry_remains **remains; /* or NULL: where to put those of a program that
+                                      * has failed; they become the caller's */
 };
 
 /* Runs the program until it waits for requests, and freezes it. What it printed is
@@ -96,6 +101,15 @@ size_t skerry_snapshot_size(const struct skerry_snapshot *snapshot);
 int skerry_snapshot_export(const struct skerry_snapshot *snapshot, void *dst);
 int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_shm *shm,
                            struct skerry_snapshot **out, struct skerry_error *err);
+
+/* The files that start-up has opened, for another process. Files puts their descriptors
+ * into (fds), which stay the snapshot's, and returns how many. Adopt gives them, and
+ * (opener) or -1, to an imported snapshot, which owns all whatever comes back. */
+enum { SKERRY_FILES = 64 };
+int skerry_snapshot_files(const struct skerry_snapshot *snapshot,
+                          int fds[SKERRY_FILES]);
+int skerry_snapshot_adopt(struct skerry_snapshot *snapshot, int opener, const int *fds,
+                          int count, struct skerry_error *err);
 
 /* Calls of system calls that skerry does not have, by all clones, so far. */
 uint64_t skerry_unknown_syscalls(const struct skerry_snapshot *snapshot);
@@ -146,6 +160,9 @@ int skerry_storage_import(const void *src, size_t size, const int fds[5],
                           struct skerry_console *console, struct skerry_storage **out,
                           struct skerry_error *err);
 
+/* What the storage VM was made from; stays the storage's. */
+struct skerry_snapshot *skerry_storage_snapshot(struct skerry_storage *storage);
+
 /* Makes all calls that have ended outlive a power loss; blocks. When it fails, no call
  * succeeds from then on. */
 int skerry_storage_sync(struct skerry_storage *storage, struct skerry_error *err);
@@ -182,9 +199,10 @@ void skerry_storage_stop_tasks(struct skerry_storage *storage);
 int skerry_storage_leaves(const struct skerry_storage *storage);
 int skerry_storage_restores(const struct skerry_storage *storage);
 
-/* Hands what (old) knows over to (to), another build's: on_live_update, on_live_restore,
- * and a commit. Waits (wait_ns) for calls that run. 0: (old) takes no call before
- * skerry_storage_let_go; -errno: it goes on as it was, and (to) is to be closed. */
+/* Hands what (old) knows over to (to), another build's: on_live_update,
+ * on_live_restore, and a commit. Waits (wait_ns) for calls that run. 0: (old) takes no
+ * call before skerry_storage_let_go; -errno: it goes on as it was, and (to) is to be
+ * closed. */
 int skerry_storage_hand_over(struct skerry_storage *old, struct skerry_storage *to,
                              uint64_t wait_ns, struct skerry_error *err);
 
@@ -203,6 +221,8 @@ struct skerry_limits {
     uint64_t inline_ns; /* skerry_run returns after about this; 0 = never */
     int hold; /* leave the clone as the request left it until skerry_reset: for tests
                * that look at it */
+    int look; /* a request that fails is SKERRY_BUSY and SKERRY_FAILED first, for
+               * skerry_vm_remains; skerry_resume goes on with on_error */
 };
 
 /* A clone that answers requests. (storage) may be NULL. */
@@ -227,6 +247,13 @@ struct skerry_reply {
     uint32_t storage_runs; /* of these, in the storage VM */
     uint64_t stream_len;   /* with SKERRY_STREAM: bytes of body to come, or UINT64_MAX:
                             * as many as there will be; then the head has no length */
+    /* Only with SKERRY_FAILED: */
+    uint64_t rip;             /* where the program was; 0: it had not begun */
+    uint64_t caller;          /* the word on top of its stack: where a function that has
+                               * pushed nothing returns to; 0: it is unreadable */
+    const char *error_reason; /* why on_error failed too, or "" */
+    uint64_t error_rip;
+    uint64_t used_ns; /* by the request, on_error included */
 };
 enum {
     SKERRY_HAS_DATE = 1,
@@ -335,6 +362,43 @@ uint64_t skerry_body_limit(const struct skerry_snapshot *snapshot);
 /* Pages that differ from the frozen image, found by comparing all of it: an oracle for
  * tests, slow. */
 uint64_t skerry_differing_pages(const struct skerry_vm *vm);
+
+/* --- A machine that has failed, to be looked at --- */
+
+/* What it has in its registers. */
+struct skerry_registers {
+    uint64_t general[16]; /* as DWARF numbers them: rax, rdx, rcx, rbx, rsi, rdi, rbp,
+                           * rsp, r8 to r15 */
+    uint64_t rip, rflags, fs_base, gs_base;
+    uint8_t fxsave[512]; /* as FXSAVE writes x87 and SSE */
+};
+
+/* Pages from (begin) to (end), not included, that the program may access in the same
+ * way: (access) is 1 read | 2 write | 4 execute. */
+struct skerry_range {
+    uint64_t begin, end;
+    uint32_t access;
+};
+
+/* The remains of (vm), whose request is SKERRY_BUSY and SKERRY_FAILED; good until
+ * skerry_resume or skerry_vm_close. */
+int skerry_vm_remains(struct skerry_vm *vm, struct skerry_remains **out,
+                      struct skerry_error *err);
+void skerry_remains_close(struct skerry_remains *remains);
+const struct skerry_registers *
+skerry_remains_registers(const struct skerry_remains *remains);
+
+/* Why it has failed. */
+const char *skerry_remains_reason(const struct skerry_remains *remains);
+
+/* Copies (len) bytes at guest address (addr) into (dst). 0, or -EFAULT if the program
+ * might not read all of them. */
+int skerry_remains_read(const struct skerry_remains *remains, uint64_t addr, void *dst,
+                        uint64_t len);
+
+/* The first pages at (from) or above that the program has used. 1, or 0: none. */
+int skerry_remains_next(const struct skerry_remains *remains, uint64_t from,
+                        struct skerry_range *out);
 
 /* --- The jail of a process that runs guests: see docs/security.md --- */
 

@@ -10,6 +10,7 @@
 #include "memory.h"
 #include "paging.h"
 #include "paused.h"
+#include "remains.h"
 #include "request.h"
 #include "run.h"
 #include "snapshot.h"
@@ -40,6 +41,9 @@ static int describe(struct boot *b, const struct skerry_boot_options *o,
     b->facts.debug = !!o->debug;
     b->facts.max_memory = o->max_memory;
     b->facts.max_request_memory = o->max_request_memory;
+    if (strlen(o->directory) >= DIRECTORY_MAX)
+        return skerry_refuse(err, ENAMETOOLONG, "current_working_directory",
+                             "expected at most %d bytes", DIRECTORY_MAX - 1);
     b->facts.ephemeral = b->machine.ephemeral = !o->keeps_state;
     b->facts.control_ephemeral = !!o->control_ephemeral;
     snprintf(b->facts.arg, sizeof(b->facts.arg), "%s", o->arg ? o->arg : "");
@@ -76,6 +80,7 @@ static int fill_memory(struct boot *b, const struct skerry_boot_options *o,
                        ACCESS_READ | ACCESS_EXECUTE, 0);
     image_load(&b->image, o->elf, mem->base, &mem->layout);
     process_init(&b->process, b->image.end, mem->layout.program.end);
+    memcpy(b->process.files.directory, o->directory, strlen(o->directory) + 1);
     request_describe(&b->machine);
     *rsp = stack_build(mem, &b->image, o);
     if (*rsp < 0)
@@ -105,13 +110,23 @@ static int prepare(struct boot *b, const struct skerry_boot_options *o,
     return 0;
 }
 
+/* Leaves what the caller wants to look at. That it cannot does not make things worse.
+ */
+static void leave_remains(struct machine *m, const struct skerry_boot_options *o)
+{
+    struct skerry_error err;
+    if (o->remains && remains_open(m, o->shm, o->remains, &err) == 0)
+        remains_keep(*o->remains, m);
+}
+
 static int explain(struct machine *m, const struct skerry_boot_options *o,
                    struct skerry_error *err)
 {
     if (clock_now() >= m->deadline)
         return skerry_refuse(err, ETIMEDOUT, START_UP,
-                             "main did not reach wait_for_requests() within %.3g s",
-                             (double)o->boot_ns / 1e9);
+                             "main did not reach wait_for_requests() within %.3g s: "
+                             "stopped%s",
+                             (double)o->boot_ns / 1e9, remains_place(m).text);
     if (strncmp(m->reason, "exited", 6) == 0)
         return skerry_refuse(err, EPROTO, START_UP,
                              "main ended (%s) without wait_for_requests()", m->reason);
@@ -141,14 +156,20 @@ static int start_up(struct boot *b, const struct skerry_boot_options *o,
     m->deadline = clock_now() + o->boot_ns;
     while ((stop = machine_run(m, 0)) == STOP_STORAGE)
         if (storage_answer(o->storage, &b->call, m, 0) == STOP_FAILED)
-            return explain(m, o, err);
+            break;
     console_flush(m->console);
-    return stop == STOP_WAITING ? wait(b, o, err) : explain(m, o, err);
+    int ret = stop == STOP_WAITING ? wait(b, o, err) : explain(m, o, err);
+    if (ret < 0)
+        leave_remains(m, o);
+    return ret;
 }
 
-static void wire(struct boot *b, struct skerry_console *console)
+static void wire(struct boot *b, const struct skerry_boot_options *o,
+                 struct skerry_console *console)
 {
     struct machine *m = &b->machine;
+    enum opener_who who = o->is_storage ? OPENER_STORAGE : OPENER_START;
+    files_init(&m->files, o->opener, who, NULL);
     b->fd = -1;
     m->vm.fd = m->vm.vcpu_fd = -1;
     m->process = &b->process;
@@ -163,7 +184,7 @@ int skerry_boot(const struct skerry_boot_options *o, struct skerry_console *cons
     struct boot *b = calloc(1, sizeof(*b));
     if (!b)
         return skerry_fail(err, "boot");
-    wire(b, console);
+    wire(b, o, console);
     int ret = prepare(b, o, err);
     if (ret == 0)
         ret = start_up(b, o, err);

@@ -9,7 +9,7 @@
 
 #define LABEL_SIZE 4096UL
 #define LABELS_END (2 * LABEL_SIZE) /* logs are behind */
-#define LABEL_VERSION 1
+#define LABEL_VERSION 2
 
 /* What program and memory layout a state is of. */
 struct journal_id {

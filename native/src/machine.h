@@ -9,6 +9,7 @@
 #include "console.h"
 #include "error.h"
 #include "fields.h"
+#include "files.h"
 #include "guestmem.h"
 #include "process.h"
 #include "regexes.h"
@@ -112,6 +113,7 @@ struct machine {
     struct vm vm;
     struct watch watch;
     struct process *process; /* of this machine; a storage VM's is shared by workers */
+    struct files files;      /* behind process->files */
     struct program_facts *facts;
     struct program_counters *counters;
     struct skerry_console *console;

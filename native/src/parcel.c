@@ -75,6 +75,7 @@ int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_s
                                   .process = p->process,
                                   .facts = p->facts,
                                   .shm = shm_share(shm)};
+    files_init(&s->files, -1, OPENER_START, NULL);
     ret = regexes_unpack(&s->regexes, p + 1, p->regexes, err);
     if (ret == 0 && !s->facts.is_storage)
         ret = memory_map(fd, s->layout.slot_size, MAP_FROZEN, &s->frozen, err);
@@ -84,4 +85,18 @@ int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_s
     }
     *out = s;
     return 0;
+}
+
+_Static_assert(SKERRY_FILES == DESCRIPTORS, "room for all files");
+
+int skerry_snapshot_files(const struct skerry_snapshot *s, int fds[SKERRY_FILES])
+{
+    return files_list(&s->files, &s->process.files, fds);
+}
+
+int skerry_snapshot_adopt(struct skerry_snapshot *s, int opener, const int *fds,
+                          int count, struct skerry_error *err)
+{
+    int ret = files_adopt(&s->files, &s->process.files, opener, fds, count);
+    return ret < 0 ? skerry_refuse(err, -ret, "open files", "some are missing") : 0;
 }

@@ -114,7 +114,9 @@ static int boot(struct skerry_console *console, struct skerry_snapshot **out,
                                           .argc = 1,
                                           .max_memory = MAX_MEMORY_MIN,
                                           .max_request_memory = MAX_MEMORY_MIN,
-                                          .boot_ns = 5000000000UL};
+                                          .boot_ns = 5000000000UL,
+                                          .opener = -1,
+                                          .directory = "/"};
     return skerry_boot(&options, console, out, err);
 }
 

@@ -11,5 +11,5 @@ void process_init(struct process *p, uint64_t image_end, uint64_t memory_end)
     p->heap = (struct region){begin, middle};
     p->brk = p->brk_high = begin;
     arena_init(&p->arena, (struct region){middle, memory_end});
-    p->open_stdio = 7;
+    descriptors_init(&p->files);
 }

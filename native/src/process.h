@@ -4,6 +4,7 @@
 #define SKERRY_PROCESS_H
 
 #include "arena.h"
+#include "descriptors.h"
 
 #define SIGNAL_COUNT 65
 
@@ -16,7 +17,7 @@ struct process {
     struct arena arena;
     struct region heap;
     uint64_t brk, brk_high; /* high: nothing above it was ever heap */
-    uint32_t open_stdio;    /* bit n: descriptor n is open */
+    struct descriptors files;
     uint64_t signal_mask;
     uint64_t alt_stack[3];
     struct signal_action actions[SIGNAL_COUNT];

@@ -20,6 +20,7 @@ static const struct {
     {"keep-alive", 10, DROP},
     {"upgrade", 7, DROP},
     {"trailer", 7, DROP},
+    {"x-request-id", 12, DROP}, /* the host's, as in its log */
     {"content-type", 12, SKERRY_HAS_TYPE},
     {"date", 4, SKERRY_HAS_DATE},
     {"server", 6, SKERRY_HAS_SERVER},

@@ -1,10 +1,12 @@
 /* serve.c: one request, storage calls included; see serve.h. */
 #include "serve.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fetch.h"
+#include "remains.h"
 #include "upload.h"
 
 #define ON_ERROR_NS 1000000000UL
@@ -138,16 +140,32 @@ static void answer(struct skerry_vm *vm, enum stop stop, struct skerry_reply *re
     vm->out_used += (uint32_t)out.used;
 }
 
+/* What the log says of a request that has failed. */
+static void tell_failure(const struct skerry_vm *vm, enum stop stop,
+                         struct skerry_reply *reply)
+{
+    const struct machine *m = &vm->machine;
+    reply->flags |= SKERRY_FAILED;
+    reply->rip = vm->rip;
+    reply->caller = vm->caller;
+    reply->used_ns = clock_now() - vm->began;
+    if (stop != STOP_ANSWERED && m->facts->callback[ON_ERROR]) {
+        reply->error_reason = m->reason;
+        reply->error_rip = remains_rip(m);
+    }
+}
+
 static void finish(struct skerry_vm *vm, enum stop stop, struct skerry_reply *reply)
 {
     struct machine *m = &vm->machine;
     *reply = (struct skerry_reply){.reason = vm->failed ? vm->reason : "",
+                                   .error_reason = "",
                                    .exits = m->exits + m->storage_exits,
                                    .storage_runs = m->storage_exits};
     if (vm->failed || !vm_sregs_intact(&m->vm))
         reply->flags = SKERRY_DISCARD;
     if (vm->failed)
-        reply->flags |= SKERRY_FAILED;
+        tell_failure(vm, stop, reply);
     answer(vm, stop, reply);
     serve_mark(vm, reply);
     leave(vm, reply);
@@ -165,16 +183,42 @@ void serve_mark(struct skerry_vm *vm, struct skerry_reply *reply)
         reply->flags |= SKERRY_LINES;
 }
 
+/* The first failure of a request: notes where it was. Tells if somebody wants to look
+ * before on_error runs. */
+static int is_to_be_shown(struct skerry_vm *vm, enum stop stop)
+{
+    if (stop == STOP_ANSWERED || vm->failed)
+        return 0;
+    vm->rip = remains_rip(&vm->machine);
+    vm->caller = remains_top(&vm->machine);
+    vm->shown = vm->limits.look && !vm->shown ? clock_now() : 0;
+    return vm->shown != 0;
+}
+
+int skerry_vm_remains(struct skerry_vm *vm, struct skerry_remains **out,
+                      struct skerry_error *err)
+{
+    if (!vm->shown)
+        return skerry_refuse(err, EINVAL, "remains", "no request has failed");
+    return remains_open(&vm->machine, vm->snapshot->shm, out, err);
+}
+
 static void carry_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *reply)
 {
     enum stop stop;
+    if (vm->shown)
+        vm->began += clock_now() - vm->shown; /* that is no time of the request */
     do {
-        stop = run_callback(vm, pause);
+        stop = vm->shown ? STOP_FAILED : run_callback(vm, pause);
         if (stop == STOP_BUSY || stop == STOP_FETCH || stop == STOP_RETURNED) {
             uint32_t flag = stop == STOP_BUSY    ? SKERRY_BUSY
                             : stop == STOP_FETCH ? SKERRY_WAITS
                                                  : SKERRY_MORE;
             *reply = (struct skerry_reply){.flags = flag};
+            return;
+        }
+        if (is_to_be_shown(vm, stop)) {
+            *reply = (struct skerry_reply){.flags = SKERRY_BUSY | SKERRY_FAILED};
             return;
         }
     } while (stop != STOP_ANSWERED && enter_error(vm));
@@ -193,7 +237,8 @@ void serve_begin(struct skerry_vm *vm, const struct request *request, uint64_t n
     m->exchange.request = request;
     m->deadline = now + vm->limits.request_ns;
     vm->failed = 0;
-    vm->call.seen = 0;
+    vm->call.seen = vm->rip = vm->caller = vm->shown = 0;
+    vm->began = now;
     vm->call.entered = 0;
 }
 

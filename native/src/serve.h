@@ -22,7 +22,10 @@ struct skerry_vm {
     struct storage_call call;
     struct text spill; /* header lines that do not fit there */
     struct upload upload;
-    int failed; /* on_error runs, or has run */
+    int failed;     /* on_error runs, or has run */
+    uint64_t shown; /* since when its remains are looked at, before on_error; or 0 */
+    uint64_t began; /* when the request began (clock_now) */
+    uint64_t rip, caller; /* where it failed, and what is on top of its stack */
     char reason[REASON_SIZE];
 };
 

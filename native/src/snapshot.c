@@ -35,6 +35,7 @@ void skerry_snapshot_close(struct skerry_snapshot *s)
     regexes_close(&s->regexes);
     if (s->fd >= 0)
         close(s->fd);
+    files_release(&s->files);
     skerry_shm_close(s->shm);
     tasks_close(s->tasks);
     free(s);
@@ -57,6 +58,13 @@ int machine_freeze_registers(struct machine *m, struct skerry_error *err)
     return 0;
 }
 
+/* Before (*m->process) is taken: this changes it. */
+static int freeze_files(struct machine *m, struct files *to, struct skerry_error *err)
+{
+    int ret = files_freeze(to, &m->files, &m->process->files, m->deadline);
+    return ret < 0 ? skerry_refuse(err, -ret, "open files", "%s", strerror(-ret)) : 0;
+}
+
 static int map_frozen(struct skerry_snapshot *s, struct skerry_error *err)
 {
     if (s->facts.is_storage)
@@ -72,11 +80,16 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
 {
     struct skerry_snapshot *s = calloc(1, sizeof(*s));
     int ret = s ? 0 : skerry_fail(err, "freeze");
+    struct files files;
+    files_init(&files, -1, OPENER_START, NULL);
+    if (ret == 0)
+        ret = freeze_files(m, &files, err);
     if (s) {
         *s = (struct skerry_snapshot){.references = 1,
                                       .fd = fd,
                                       .layout = m->mem.layout,
                                       .process = *m->process,
+                                      .files = files,
                                       .facts = *m->facts,
                                       .counters = *m->counters,
                                       .tasks = m->tasks,
@@ -122,6 +135,7 @@ int machine_open(struct machine *m, struct skerry_snapshot *s, int live,
     m->ephemeral = s->facts.ephemeral;
     m->counters = &s->counters;
     m->process = process;
+    files_init(&m->files, -1, live ? OPENER_STORAGE : OPENER_REQUEST, &s->files);
     regexes_restore(&m->regexes, &s->regexes);
     struct kvm *kvm = kvm_get(err);
     int ret = kvm ? open_memory(m, s, live, err) : -ENODEV;
@@ -136,6 +150,7 @@ void machine_close(struct machine *m)
     watch_remove(&m->watch);
     vm_close(&m->vm);
     memory_unmap(m->mem.base, m->mem.layout.slot_size);
+    files_drop(&m->files);
     dirty_close(&m->dirty);
     fields_release(&m->exchange.sent);
     fields_release(&m->exchange.answered);
@@ -213,6 +228,8 @@ int machine_reset(struct machine *m, const struct skerry_snapshot *s)
     if (m->touched)
         *m->process = s->process;
     m->touched = 0;
+    if (m->files.count)
+        files_drop(&m->files);
     if (m->regexes.changed)
         regexes_restore(&m->regexes, &s->regexes);
     m->is_kept = m->has_next = 0;

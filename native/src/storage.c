@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "remains.h"
+
 #define MINUS_ONE UINT64_MAX
 
 /* Pages that KVM has reported stay on the list and are compared after every call. That
@@ -178,6 +180,18 @@ void storage_keep_short(struct skerry_storage *s)
         s->broken = 1;
 }
 
+int storage_close_files(struct skerry_storage *s)
+{
+    struct machine *m = &s->machine;
+    return files_end_call(&m->files, &m->process->files, 1, m->deadline);
+}
+
+void storage_roll_back(struct skerry_storage *s)
+{
+    store_roll_back(&s->store, storage_written(s));
+    files_drop(&s->machine.files);
+}
+
 /* A call that ended well becomes part of the state. Its result, or -1. */
 static uint64_t commit(struct skerry_storage *s, const struct storage_args *a,
                        struct machine *caller)
@@ -188,10 +202,17 @@ static uint64_t commit(struct skerry_storage *s, const struct storage_args *a,
     if (!result) {
         console_note(m->console, "storage function 0x%lx returned no result",
                      (unsigned long)a->function);
-        store_roll_back(&s->store, storage_written(s));
+        storage_roll_back(s);
         return MINUS_ONE;
     }
-    int ret = store_commit(&s->store, storage_written(s));
+    int ret = storage_close_files(s);
+    if (ret < 0) {
+        console_note(m->console, "state file: %s; storage function 0x%lx undone",
+                     strerror(-ret), (unsigned long)a->function);
+        storage_roll_back(s);
+        return MINUS_ONE;
+    }
+    ret = store_commit(&s->store, storage_written(s));
     if (ret < 0) {
         console_note(m->console, "storage file: %s; storage function 0x%lx undone",
                      strerror(-ret), (unsigned long)a->function);
@@ -209,10 +230,10 @@ static uint64_t finish(struct skerry_storage *s, const struct storage_args *a,
         result = commit(s, a, caller);
     } else {
         s->broken = 1;
-        console_note(m->console, "storage function 0x%lx failed: %s",
+        console_note(m->console, "storage function 0x%lx failed: %s%s",
                      (unsigned long)a->function,
-                     m->reason[0] ? m->reason : "state changed");
-        store_roll_back(&s->store, storage_written(s));
+                     m->reason[0] ? m->reason : "state changed", remains_place(m).text);
+        storage_roll_back(s);
     }
     storage_keep_short(s);
     return result;
@@ -317,7 +338,7 @@ void storage_abandon(struct skerry_storage *s, struct storage_call *call)
         lock_forget(&s->store.control->lock, &call->ticket);
     if (call->step == STEP_RUNNING) {
         s->broken = 1;
-        store_roll_back(&s->store, storage_written(s));
+        storage_roll_back(s);
         store_give(&s->store);
     }
     call->step = STEP_NONE;

@@ -66,6 +66,12 @@ void storage_prepare(struct machine *m, const struct storage_args *a);
 const struct dirty *storage_written(struct skerry_storage *s);
 void storage_keep_short(struct skerry_storage *s);
 
+/* It has ended well: closes what it has opened, which may replace the state file. 0 or
+ * -errno: then it is to be rolled back. */
+int storage_close_files(struct skerry_storage *s);
+
+/* It is taken back, and what it has opened is closed. */
+void storage_roll_back(struct skerry_storage *s);
 /* What the function returned, by either way: bytes and length, or NULL. */
 const uint8_t *storage_result(struct machine *m, uint64_t *len);
 

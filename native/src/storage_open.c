@@ -156,6 +156,11 @@ int skerry_storage_import(const void *src, size_t size, const int fds[5],
     return complete(s, ret, out);
 }
 
+struct skerry_snapshot *skerry_storage_snapshot(struct skerry_storage *s)
+{
+    return s->snapshot;
+}
+
 int skerry_storage_sync(struct skerry_storage *s, struct skerry_error *err)
 {
     int ret = store_sync(&s->store);

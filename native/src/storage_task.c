@@ -59,7 +59,11 @@ static void fail(struct skerry_storage *s, struct task *task, const char *why)
 /* What it has done, and that it is done, are one commit. */
 static void commit(struct skerry_storage *s, struct task *task)
 {
-    int ret = store_commit(&s->store, storage_written(s));
+    int ret = storage_close_files(s);
+    if (ret < 0)
+        storage_roll_back(s);
+    else
+        ret = store_commit(&s->store, storage_written(s));
     if (ret < 0)
         fail(s, task, strerror(-ret));
 }
@@ -72,7 +76,7 @@ static void finish(struct skerry_storage *s, struct task *task, enum stop stop)
         return;
     }
     s->broken = 1;
-    store_roll_back(&s->store, storage_written(s));
+    storage_roll_back(s);
     if (stop == STOP_BUSY)
         task->tries--; /* we leave: another process runs it */
     else

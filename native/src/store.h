@@ -93,8 +93,8 @@ int store_attach(struct store *s, const int fds[STORE_FDS], const struct layout 
 void store_close(struct store *s);
 
 /* Takes the lock, waiting until (until) at most, and repairs what a dead owner left.
- * 0; -EAGAIN: not yet, as lock_take; or, and the lock is not held, -ESHUTDOWN: the state
- * has moved to another build; -errno: the file could not be repaired. */
+ * 0; -EAGAIN: not yet, as lock_take; or, and the lock is not held, -ESHUTDOWN: the
+ * state has moved to another build; -errno: the file could not be repaired. */
 int store_take(struct store *s, struct lock_ticket *ticket, uint64_t until);
 void store_give(struct store *s);
 

@@ -121,7 +121,10 @@ static int take_extra(void *context, const uint8_t *bytes, uint64_t len)
     struct store *s = context;
     if (len != sizeof(s->control->committed))
         return -EINVAL;
+    /* What is open is what this start has opened. */
+    const struct descriptors files = s->control->committed.files;
     memcpy(&s->control->committed, bytes, len);
+    s->control->committed.files = files;
     return 0;
 }
 

@@ -5,6 +5,7 @@
  * nothing runs: a slow client costs a clone, not a thread. */
 #include <string.h>
 
+#include "remains.h"
 #include "serve.h"
 
 #define PIECE_NS 2000000000UL
@@ -72,7 +73,11 @@ static void fail(struct skerry_vm *vm, struct skerry_reply *reply)
 {
     memcpy(vm->reason, vm->machine.reason, sizeof(vm->reason));
     *reply = (struct skerry_reply){.flags = SKERRY_FAILED | SKERRY_DISCARD,
-                                   .reason = vm->reason};
+                                   .reason = vm->reason,
+                                   .error_reason = "",
+                                   .rip = remains_rip(&vm->machine),
+                                   .caller = remains_top(&vm->machine),
+                                   .used_ns = clock_now() - vm->began};
 }
 
 void skerry_stream(struct skerry_vm *vm, int wait)

@@ -1,201 +1,256 @@
-/* sys_file.c: descriptors. A program has the standard three; there are no files yet. */
+/* sys_file.c: reading and writing. Offsets are the program's own: processes and clones
+ * share the host's descriptors, so nothing here moves those. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "syscall.h"
 
-#define PATH_SIZE 4096
 #define IOV_MAX_COUNT 1024
 #define WRITE_MAX 65536 /* of one call: what the host does for a guest has a bound */
+#define FILE_MAX (8U << 20) /* the same, of a file */
 
-int is_open(const struct machine *m, uint32_t fd)
+int handle_of(const struct call *c, struct handle *h)
 {
-    return fd < 3 && m->process->open_stdio & 1u << fd;
+    struct descriptors *d = &c->m->process->files;
+    int index = descriptors_find(d, fd_of(c));
+    if (index < 0)
+        return index;
+    *h = (struct handle){&d->open[index], files_host(&c->m->files, d, index)};
+    return 0;
 }
 
-/* The first argument; of an int only the lower half counts. */
-static uint32_t fd_of(const struct call *c)
+static int is_readable(const struct open_file *file)
 {
-    return (uint32_t)c->arg[0];
+    return (file->flags & O_ACCMODE) != O_WRONLY;
+}
+
+int file_stat(const struct handle *h, struct stat *st)
+{
+    if (h->file->kind == OPEN_DIRECTORY)
+        return pread(h->host, st, sizeof(*st), 0) == sizeof(*st) ? 0 : -EIO;
+    if (h->file->kind >= OPEN_FILE)
+        return fstat(h->host, st) < 0 ? -errno : 0;
+    *st = (struct stat){.st_mode = S_IFCHR | 0620, .st_nlink = 1, .st_blksize = 1024};
+    return 0;
+}
+
+/* Bytes of (h) from (offset) on, at most (len): no buffer is noted as written, or has
+ * to be there, beyond what is read. */
+static long rest_of(const struct handle *h, uint64_t offset, uint64_t len)
+{
+    struct stat st;
+    int ret = file_stat(h, &st);
+    if (ret < 0)
+        return ret;
+    uint64_t size = (uint64_t)st.st_size;
+    uint64_t rest = offset < size ? size - offset : 0;
+    return (long)(rest < len ? rest : len);
+}
+
+static long read_at(const struct call *c, const struct handle *h, uint64_t addr,
+                    uint64_t len, uint64_t offset)
+{
+    long rest = rest_of(h, offset, len < FILE_MAX ? len : FILE_MAX);
+    if (rest <= 0)
+        return rest;
+    uint8_t *to = guest_window(&c->m->mem, addr, (uint64_t)rest);
+    if (!to)
+        return -EFAULT;
+    ssize_t n = pread(h->host, to, (size_t)rest, (off_t)offset);
+    return n < 0 ? -errno : n;
+}
+
+/* What cannot be read, before anything else is looked at. Standard input is empty. */
+static int check_read(const struct call *c, struct handle *h)
+{
+    int ret = handle_of(c, h);
+    if (ret < 0)
+        return ret;
+    if (!is_readable(h->file))
+        return -EBADF;
+    return h->file->kind == OPEN_DIRECTORY ? -EISDIR : 0;
+}
+
+long sys_read(struct call *c)
+{
+    struct handle h;
+    long ret = check_read(c, &h);
+    if (ret < 0 || h.file->kind == OPEN_INPUT)
+        return ret;
+    ret = read_at(c, &h, c->arg[1], c->arg[2], h.file->offset);
+    if (ret > 0)
+        h.file->offset += (uint64_t)ret;
+    return ret;
+}
+
+long sys_pread64(struct call *c)
+{
+    struct handle h;
+    if (c->arg[3] > INT64_MAX)
+        return -EINVAL;
+    long ret = handle_of(c, &h);
+    if (ret == 0 && h.file->kind < OPEN_FILE)
+        return -ESPIPE;
+    if (ret == 0)
+        ret = check_read(c, &h);
+    return ret < 0 ? ret : read_at(c, &h, c->arg[1], c->arg[2], c->arg[3]);
 }
 
 /* Standard output and error are lines of the program's log. */
-static long write_out(struct machine *m, uint32_t fd, uint64_t addr, uint64_t len)
+static long write_out(struct machine *m, const struct open_file *file, uint64_t addr,
+                      uint64_t len)
 {
     len = len < WRITE_MAX ? len : WRITE_MAX;
     const uint8_t *text = guest_view(&m->mem, addr, len);
     if (!text)
         return -EFAULT;
-    int kind = fd == 1 ? SKERRY_LINE_STDOUT : SKERRY_LINE_STDERR;
+    int kind = file->kind == OPEN_OUTPUT ? SKERRY_LINE_STDOUT : SKERRY_LINE_STDERR;
     console_write(m->console, kind, (const char *)text, len);
     return (long)len;
 }
 
-long sys_write(struct call *c)
+static long write_at(const struct call *c, const struct handle *h, uint64_t addr,
+                     uint64_t len, uint64_t offset)
 {
-    uint32_t fd = fd_of(c);
-    if (!is_open(c->m, fd) || fd == 0)
-        return -EBADF;
-    return write_out(c->m, fd, c->arg[1], c->arg[2]);
+    len = len < FILE_MAX ? len : FILE_MAX;
+    if (h->file->kind == OPEN_STATE && (offset > STATE_MAX || len > STATE_MAX - offset))
+        return -EFBIG;
+    const uint8_t *from = guest_view(&c->m->mem, addr, len);
+    if (!from)
+        return -EFAULT;
+    ssize_t n = pwrite(h->host, from, len, (off_t)offset);
+    return n < 0 ? -errno : n;
 }
 
-static long write_vector(struct machine *m, uint32_t fd, const struct guest_buffer *iov,
-                         uint64_t count)
+static long append(const struct call *c, const struct handle *h, uint64_t addr,
+                   uint64_t len)
 {
-    long total = 0;
+    struct stat st;
+    if (h->file->kind < OPEN_FILE)
+        return write_out(c->m, h->file, addr, len);
+    int ret = h->file->flags & O_APPEND ? file_stat(h, &st) : 0;
+    if (ret < 0)
+        return ret;
+    if (h->file->flags & O_APPEND)
+        h->file->offset = (uint64_t)st.st_size;
+    long n = write_at(c, h, addr, len, h->file->offset);
+    if (n > 0)
+        h->file->offset += (uint64_t)n;
+    return n;
+}
+
+static int check_write(const struct call *c, struct handle *h)
+{
+    int ret = handle_of(c, h);
+    return ret == 0 && !file_writable(h->file) ? -EBADF : ret;
+}
+
+long sys_write(struct call *c)
+{
+    struct handle h;
+    int ret = check_write(c, &h);
+    return ret < 0 ? ret : append(c, &h, c->arg[1], c->arg[2]);
+}
+
+long sys_pwrite64(struct call *c)
+{
+    struct handle h;
+    if (c->arg[3] > INT64_MAX)
+        return -EINVAL;
+    int ret = handle_of(c, &h);
+    if (ret == 0 && h.file->kind < OPEN_FILE)
+        return -ESPIPE;
+    if (ret == 0)
+        ret = check_write(c, &h);
+    return ret < 0 ? ret : write_at(c, &h, c->arg[1], c->arg[2], c->arg[3]);
+}
+
+/* The buffers of readv and writev. Returns how many, or -errno. */
+static long take_vector(struct call *c, struct guest_buffer iov[IOV_MAX_COUNT])
+{
+    uint64_t count = c->arg[2];
+    if (count > IOV_MAX_COUNT)
+        return -EINVAL;
+    if (guest_read(&c->m->mem, c->arg[1], iov, count * sizeof(*iov)) < 0)
+        return -EFAULT;
     for (uint64_t i = 0; i < count; i++)
         if (iov[i].len > INT64_MAX)
             return -EINVAL;
-    for (uint64_t i = 0; i < count && total < WRITE_MAX; i++) {
-        long ret = write_out(m, fd, iov[i].addr, iov[i].len);
+    return (long)count;
+}
+
+/* Passes each buffer to (one), which is sys_read or sys_write, until that does less
+ * than it is asked for, or enough has been done. */
+static long each_buffer(struct call *c, syscall_handler *one, long most)
+{
+    struct guest_buffer iov[IOV_MAX_COUNT];
+    long total = 0, count = take_vector(c, iov);
+    for (long i = 0; i < count && total < most; i++) {
+        struct call part = {c->m, {c->arg[0], iov[i].addr, iov[i].len}, 0};
+        long ret = iov[i].len ? one(&part) : 0;
         if (ret < 0)
             return total ? total : ret;
         total += ret;
         if ((uint64_t)ret < iov[i].len)
             break;
     }
-    return total;
-}
-
-long sys_writev(struct call *c)
-{
-    struct guest_buffer iov[IOV_MAX_COUNT];
-    if (!is_open(c->m, fd_of(c)) || fd_of(c) == 0)
-        return -EBADF;
-    if (c->arg[2] > IOV_MAX_COUNT)
-        return -EINVAL;
-    if (guest_read(&c->m->mem, c->arg[1], iov, c->arg[2] * sizeof(*iov)) < 0)
-        return -EFAULT;
-    return write_vector(c->m, fd_of(c), iov, c->arg[2]);
-}
-
-/* Standard input is empty. */
-long sys_read(struct call *c)
-{
-    return is_open(c->m, fd_of(c)) && fd_of(c) == 0 ? 0 : -EBADF;
+    return count < 0 ? count : total;
 }
 
 long sys_readv(struct call *c)
 {
-    return sys_read(c);
+    struct handle h;
+    int ret = check_read(c, &h);
+    return ret < 0 && ret != -EISDIR ? ret : each_buffer(c, sys_read, FILE_MAX);
 }
 
-long sys_close(struct call *c)
+long sys_writev(struct call *c)
 {
-    if (!is_open(c->m, fd_of(c)))
-        return -EBADF;
-    c->m->process->open_stdio &= ~(1u << fd_of(c));
-    return 0;
+    struct handle h;
+    int ret = check_write(c, &h);
+    if (ret < 0)
+        return ret;
+    return each_buffer(c, sys_write, h.file->kind < OPEN_FILE ? WRITE_MAX : FILE_MAX);
 }
 
-static long stat_stdio(struct machine *m, uint32_t fd, uint64_t addr)
+/* mmap's descriptor is its fifth argument. */
+static int mapped(const struct call *c, struct handle *h)
 {
-    if (!is_open(m, fd))
-        return -EBADF;
-    struct stat st = {.st_mode = S_IFCHR | 0620, .st_nlink = 1, .st_blksize = 1024};
-    return guest_write(&m->mem, addr, &st, sizeof(st));
+    const struct call other = {c->m, {c->arg[4]}, 0};
+    return handle_of(&other, h);
 }
 
-long sys_fstat(struct call *c)
+long file_to_map(const struct call *c)
 {
-    return stat_stdio(c->m, fd_of(c), c->arg[1]);
-}
-
-/* Reads a path, so that a bad pointer is EFAULT and an empty path is known. */
-static long path_length(struct machine *m, uint64_t addr)
-{
-    char path[PATH_SIZE];
-    return guest_string(&m->mem, addr, path, sizeof(path));
-}
-
-long sys_newfstatat(struct call *c)
-{
-    long len = path_length(c->m, c->arg[1]);
-    if (len == 0 && c->arg[3] & AT_EMPTY_PATH)
-        return stat_stdio(c->m, fd_of(c), c->arg[2]);
-    return len < 0 ? len : -ENOENT;
-}
-
-long sys_no_file(struct call *c)
-{
-    long len = path_length(c->m, c->arg[0]);
-    return len < 0 ? len : -ENOENT;
-}
-
-long sys_no_file_at(struct call *c)
-{
-    long len = path_length(c->m, c->arg[1]);
-    return len < 0 ? len : -ENOENT;
-}
-
-long sys_lseek(struct call *c)
-{
-    if (!is_open(c->m, fd_of(c)))
-        return -EBADF;
-    return (uint32_t)c->arg[2] > SEEK_HOLE ? -EINVAL : -ESPIPE;
-}
-
-/* No descriptor is a terminal: stdio buffers whole blocks. */
-long sys_ioctl(struct call *c)
-{
-    return is_open(c->m, fd_of(c)) ? -ENOTTY : -EBADF;
-}
-
-long sys_fcntl(struct call *c)
-{
-    if (!is_open(c->m, fd_of(c)))
-        return -EBADF;
-    switch ((uint32_t)c->arg[1]) {
-    case F_GETFD:
-    case F_SETFD:
-    case F_SETFL:
-        return 0;
-    case F_GETFL:
-        return fd_of(c) == 0 ? O_RDONLY : O_WRONLY;
-    case F_DUPFD:
-    case F_DUPFD_CLOEXEC:
-        return -EMFILE;
-    default:
+    struct handle h;
+    int ret = mapped(c, &h);
+    if (ret < 0)
+        return ret;
+    if (c->arg[5] % PAGE_SIZE)
         return -EINVAL;
+    if (!is_readable(h.file))
+        return h.file->kind < OPEN_FILE ? -ENODEV : -EACCES;
+    if (h.file->kind != OPEN_FILE && h.file->kind != OPEN_STATE)
+        return -ENODEV;
+    return rest_of(&h, c->arg[5], INT64_MAX);
+}
+
+long file_copy(const struct call *c, uint64_t addr, uint64_t len)
+{
+    struct handle h;
+    int ret = mapped(c, &h);
+    for (uint64_t at = 0; ret == 0 && at < len;) {
+        long n = read_at(c, &h, addr + at, len - at, c->arg[5] + at);
+        if (n <= 0)
+            return n;
+        at += (uint64_t)n;
+        if (clock_now() >= c->m->deadline)
+            return -EINTR;
     }
-}
-
-long sys_dup(struct call *c)
-{
-    return is_open(c->m, fd_of(c)) ? -EMFILE : -EBADF;
-}
-
-/* Guests live at "/"; the host's directory is not theirs to see. */
-long sys_getcwd(struct call *c)
-{
-    if (c->arg[1] < 2)
-        return -ERANGE;
-    long ret = guest_write(&c->m->mem, c->arg[0], "/", 2);
-    return ret < 0 ? ret : 2;
-}
-
-/* The standard three are always ready; musl asks at start-up. */
-long sys_poll(struct call *c)
-{
-    struct pollfd fds[8];
-    uint64_t count = c->arg[1];
-    if (count > 8)
-        return -EINVAL;
-    if (guest_read(&c->m->mem, c->arg[0], fds, count * sizeof(*fds)) < 0)
-        return -EFAULT;
-    long ready = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        int known = is_open(c->m, (uint32_t)fds[i].fd);
-        int found = known ? fds[i].events & (POLLIN | POLLOUT) : POLLNVAL;
-        fds[i].revents = fds[i].fd < 0 ? 0 : (short)found;
-        ready += fds[i].revents != 0;
-    }
-    long ret = guest_write(&c->m->mem, c->arg[0], fds, count * sizeof(*fds));
-    return ret < 0 ? ret : ready;
+    return ret;
 }

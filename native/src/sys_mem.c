@@ -113,18 +113,47 @@ static long map_anywhere(struct machine *m, uint64_t len, uint64_t prot)
     return ret < 0 ? ret : (long)addr;
 }
 
+static long map_memory(struct machine *m, const struct call *c, uint64_t len,
+                       uint64_t prot)
+{
+    uint64_t flags = c->arg[3];
+    if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))
+        return map_at(m, c->arg[0], len, prot, !(flags & MAP_FIXED_NOREPLACE));
+    return map_anywhere(m, len, prot);
+}
+
+/* A copy of the file, so it may not be written back. */
+static long map_file(struct call *c, uint64_t len)
+{
+    struct machine *m = c->m;
+    long size = file_to_map(c);
+    if (size < 0)
+        return size;
+    if (!c->arg[1] || !(c->arg[3] & (MAP_PRIVATE | MAP_SHARED)))
+        return -EINVAL;
+    if (c->arg[3] & MAP_SHARED && c->arg[2] & PROT_WRITE)
+        return -ENODEV;
+    long at = len ? map_memory(m, c, len, PROT_READ | PROT_WRITE) : -ENOMEM;
+    if (at < 0)
+        return at;
+    long ret = file_copy(c, (uint64_t)at, (uint64_t)size < len ? (uint64_t)size : len);
+    if (ret == 0)
+        ret = set_access(m, (uint64_t)at, len, c->arg[2]);
+    if (ret < 0)
+        release(m, (uint64_t)at, len);
+    return ret < 0 ? ret : at;
+}
+
 long sys_mmap(struct call *c)
 {
     uint64_t len = page_round(c->arg[1]), flags = c->arg[3];
     if (!(flags & MAP_ANONYMOUS))
-        return is_open(c->m, (uint32_t)c->arg[4]) ? -ENODEV : -EBADF;
+        return map_file(c, len);
     if (!c->arg[1] || !(flags & (MAP_PRIVATE | MAP_SHARED)))
         return -EINVAL;
     if (!len)
         return -ENOMEM;
-    if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))
-        return map_at(c->m, c->arg[0], len, c->arg[2], !(flags & MAP_FIXED_NOREPLACE));
-    return map_anywhere(c->m, len, c->arg[2]);
+    return map_memory(c->m, c, len, c->arg[2]);
 }
 
 long sys_munmap(struct call *c)

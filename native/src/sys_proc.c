@@ -79,7 +79,7 @@ static struct rlimit limit_of(const struct machine *m, uint64_t resource)
     case RLIMIT_CORE:
         return (struct rlimit){0, 0};
     case RLIMIT_NOFILE:
-        return (struct rlimit){3, 3};
+        return (struct rlimit){DESCRIPTORS, DESCRIPTORS};
     default:
         return (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
     }

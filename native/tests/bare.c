@@ -54,6 +54,8 @@ void bare_open(struct bare *b, uint64_t max_memory, uint64_t shm)
     must(!shm || skerry_shm_open(shm, &b->shm, NULL) == 0, "shared memory");
     m->mem.shm = shm ? b->shm->at : NULL;
     m->process = &b->process;
+    files_init(&m->files, -1, OPENER_REQUEST, NULL);
+    files_init(&b->frozen.files, -1, OPENER_START, NULL);
     m->facts = &b->facts;
     m->counters = &b->counters;
     m->console = skerry_console_open();

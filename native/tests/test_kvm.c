@@ -71,7 +71,9 @@ static int boot(const uint8_t *begin, const uint8_t *end, uint64_t boot_ns)
                                                 .argc = 1,
                                                 .max_memory = MAX_MEMORY_MIN,
                                                 .max_request_memory = MAX_MEMORY_MIN,
-                                                .boot_ns = boot_ns};
+                                                .boot_ns = boot_ns,
+                                                .opener = -1,
+                                                .directory = "/"};
     return skerry_boot(&options, console, &snapshot, &error);
 }
 

@@ -333,6 +333,23 @@ def test_a_warm_up_request_does_not_fetch(guest):
     assert vm.text() == str(-errno.EAGAIN)
 
 
+def test_a_function_that_makes_pieces_does_not_fetch(guest):
+    source = r"""
+    static char text[16];
+    static struct streaming_content piece(void *arg, size_t max, size_t written,
+                                          size_t total)
+    {
+        struct curl_op op = {0};
+        struct streaming_content some = {text, 3};
+        snprintf(text, sizeof text, "%3ld", sys_fetch("/x", 2, NULL, &op));
+        return some;
+    }
+    START {} HANDLE { begin_streaming_response(200, "a/b", 3, 3, piece, NULL); }
+    """
+    vm = guest(source, fetch=Fetches())
+    assert vm.text() == str(-errno.EAGAIN)
+
+
 def test_a_program_that_goes_on_behind_its_wait_fetches(guest):
     source = r"""
     #include "kvm_api.h"

@@ -7,6 +7,7 @@ from support.clones import FAILED
 
 from skerry import native
 from skerry.message import Request
+from skerry.wanted import Fetched
 
 pytestmark = pytest.mark.core
 
@@ -254,3 +255,34 @@ def test_pieces_may_call_storage(guest):
     )
     assert upload(vm, b"abc", b"defg").body == b"7"
     assert upload(vm, b"hi").body == b"9"
+
+
+# Fetches "/x" into (page).
+FETCH = r"""
+    static char page[64];
+    struct curl_op op;
+    memset(&op, 0, sizeof op);
+    op.content = page;
+    op.content_length = sizeof page;
+    sys_fetch("/x", 2, NULL, &op);
+"""
+PAGE = Fetched(0, 200, b"a/b", b"", b"fetched")
+
+
+def test_pieces_may_fetch_and_that_takes_no_time_from_the_request(program):
+    def fetch(wanted):
+        time.sleep(0.7)
+        return PAGE
+
+    vm = program(code=FETCH + "strcat(told, page);", fetch=fetch, limit=1.0)
+    told = vm.post(b"abc", b"c/d").body
+    assert told == b"/ c/d 3@0;fetched post 1 3 294", vm.failure
+    vm.vm.begin(Request(b"POST", b"/up", content_type=b"a/b"))
+    for piece in (b"x", b"y"):
+        assert vm.vm.post(piece) is None
+        assert vm.vm.waits
+        vm.vm.fetched(fetch(vm.vm.wanted()))
+        assert vm.vm.go_on() is None
+        assert not vm.vm.waits
+    told = b"/up a/b 1@0;fetched/up a/b 1@1;fetched post 1 2 241"
+    assert vm.vm.post(b"").body == told

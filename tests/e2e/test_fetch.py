@@ -120,6 +120,33 @@ def test_at_depth_8_a_loop_ends_with_508(serve):
     assert server.get("/count?500").body.split()[-1] == b"508"
 
 
+# /NAME?N streams N bytes, in pieces of 100 at most.
+STREAM = r"""
+#include <stdlib.h>
+#include <string.h>
+static char letters[100];
+static struct streaming_content piece(void *arg, size_t max, size_t written,
+                                      size_t total)
+{
+    size_t left = total - written;
+    struct streaming_content some = {letters, left < 100 ? left : 100};
+    return some;
+}
+START { memset(letters, 's', sizeof letters); }
+HANDLE {
+    begin_streaming_response(200, "text/plain", 10, atoi(strchr(url, '?') + 1), piece,
+                             NULL);
+}
+"""
+
+
+def test_a_streamed_answer_of_this_host_comes_whole_or_not_at_all(serve):
+    server = serve(stream={"source": STREAM, "concurrency": 1})
+    for _ in range(3):  # its machine is given back each time
+        assert fetched(server, "/stream?2048") == "0 200 " + "s" * 2048
+        assert fetched(server, "/stream?2049") == failed(errno.EMSGSIZE)
+
+
 # --- From others ---
 
 

@@ -69,8 +69,9 @@ PROGRAMS = {
 
 def test_a_head_is_a_get_without_its_body(examples):
     with connection(examples.port) as client:
-        head = ask(client, "HEAD", "/hello")
-        full = ask(client, "GET", "/hello")
+        same = {"X-Request-Id": "same"}
+        head = ask(client, "HEAD", "/hello", headers=same)
+        full = ask(client, "GET", "/hello", headers=same)
     assert (head.status, head.body) == (200, b"")
     assert full.body == b"Hello World!"
     del head.headers["Date"], full.headers["Date"]
@@ -119,8 +120,10 @@ def test_requests_that_arrive_together_see_nothing_of_each_other(examples):
         with examples.paused():
             for client, path in zip(clients, paths, strict=True):
                 client.get(path)
-        bodies = [client.answer().body for client in clients]
-    assert bodies == [f"GET {path}\nHost: test\n\n".encode() for path in paths]
+        answers = [client.answer() for client in clients]
+    for path, answer in zip(paths, answers, strict=True):
+        lines = f"Host: test\nX-Request-Id: {answer.headers['X-Request-Id']}"
+        assert answer.body == f"GET {path}\n{lines}\n\n".encode()
 
 
 def test_what_is_pipelined_behind_a_slow_request_waits_for_it(server):

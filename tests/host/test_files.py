@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.client import wait_until
 
-from skerry.config import defaults
+from skerry.config import AllowedPath, defaults
 from skerry.errors import ProgramError
 from skerry.files import Files, open_files
 
@@ -28,12 +29,12 @@ def refused(config) -> str:
 
 
 def test_all_that_a_program_has_is_opened_once_and_closed_again(tmp_path) -> None:
-    before = os.listdir("/proc/self/fd")
+    before = set(os.listdir("/proc/self/fd"))
     with open_files(keeper(tmp_path / "state")) as files:
         assert files.read_program() == HERE.read_bytes()
-        assert len(set(files.fds)) == 4
+        assert len(set(files.fds)) == 5
         assert Files.take(keeper(tmp_path), iter(files.fds)) == files
-    assert os.listdir("/proc/self/fd") == before
+    wait_until(lambda: set(os.listdir("/proc/self/fd")) <= before)  # the opener ends
 
 
 def test_a_program_without_storage_takes_its_file_only() -> None:
@@ -85,3 +86,18 @@ def test_nobody_waits_for_the_other_end_of_a_pipe(tmp_path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with open_files(defaults("pipe", tmp_path / "pipe")) as files:
         assert files.read_program() == b""
+
+
+def test_an_allowed_path_that_is_gone_is_an_error_that_says_which(tmp_path) -> None:
+    gone = AllowedPath(tmp_path / "gone", "/gone", prefix=True, writable=False)
+    config = replace(defaults("reader", HERE), allowed_paths=(gone,))
+    reason = f"{tmp_path / 'gone'}: No such file or directory"
+    assert refused(config) == f"reader: allowed_paths: {reason}"
+
+
+def test_only_a_program_that_may_have_files_has_an_opener(tmp_path) -> None:
+    own = AllowedPath(tmp_path, "/data", prefix=True, writable=False)
+    config = replace(defaults("reader", HERE), allowed_paths=(own,))
+    with open_files(config) as files:
+        assert files.fds == (files.program, files.opener)
+        assert Files.take(config, iter(files.fds)) == files

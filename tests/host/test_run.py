@@ -1,6 +1,7 @@
 """skerry run: how its options become one request, and one configured program."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +81,9 @@ def test_a_body_has_a_limit_that_the_complaint_names():
     run.check_size(request("--data", "12345"), 5)
     with pytest.raises(SkerryError, match="--data: expected at most 4 bytes, found 5"):
         run.check_size(request("--data", "12345"), 4)
+
+
+def test_a_core_file_is_written_only_if_it_is_asked_for():
+    parse = make_parser().parse_args
+    assert parse(["run", "program"]).core is None
+    assert parse(["run", "program", "--core", "x"]).core == Path("x")

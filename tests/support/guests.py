@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from skerry import native
+from skerry.allowed import Policy
 from skerry.message import Request, Response
+from skerry.opener import open_door
 from skerry.streaming import gather
 from skerry.wanted import Fetched, Wanted, failed
 
@@ -76,6 +78,7 @@ class Guest:
         storage_time: float = 5.0,
         arguments: Sequence[str] | None = None,
         environment: Sequence[str] = ("KVM_NAME=test",),
+        allowed: Policy | None = None,
         fetch: Callable[[Wanted], Fetched] = lambda wanted: failed(errno.EAGAIN),
         hold: bool = True,
         **more: Any,
@@ -90,6 +93,9 @@ class Guest:
         self.discarded = False  # the last clone had to be discarded
         self.exits = (0, 0)  # KVM_RUN calls of the last request: all, in storage
         shared = storage_vm = None
+        opener = open_door(allowed) if allowed else -1
+        if allowed:
+            self._held.callback(os.close, opener)
 
         def start(kind: str) -> native.Snapshot:
             options = native.BootOptions(
@@ -101,6 +107,8 @@ class Guest:
                 max_request_memory=max_request_memory * MB,
                 max_boot_time=boot_time,
                 is_storage=kind == "storage",
+                opener=opener,
+                directory=allowed.directory if allowed else "/",
                 **more,
             )
             target = storage_vm if kind == "request" else None

@@ -14,7 +14,7 @@ DEFAULT = Limits()
 
 
 class Found:
-    """A sink that keeps what it is given."""
+    """A sink that keeps what it is given: headers as they were sent, without the id."""
 
     def __init__(self):
         self.requests: list[Request] = []
@@ -23,6 +23,8 @@ class Found:
         self.refused: Refusal | None = None
 
     def on_request(self, request, connection):
+        assert request.id_line and request.headers.endswith(request.id_line)
+        request.headers = request.headers.removesuffix(request.id_line)
         self.requests.append(request)
         self.connections.append(connection)
 

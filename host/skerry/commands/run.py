@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from skerry.config import Program as Config
@@ -15,6 +15,7 @@ from skerry.keys import Host
 from skerry.log import Log
 from skerry.machine import check_machine
 from skerry.message import Request, Response
+from skerry.native import Remains
 from skerry.program import Program
 from skerry.start import start
 from skerry.wanted import Fetched, Wanted
@@ -26,7 +27,8 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="start one program, make one request, print the response",
         description="Starts PROGRAM, with storage and 2 MB of shared memory in case it "
         "uses them, makes one request and prints the response; what the program "
-        "itself prints goes to standard error. Exit status 1 if the request failed.",
+        "itself prints goes to standard error. If the program fails, so does a "
+        "backtrace, and the exit status is 1.",
     )
     parser.add_argument("program", type=Path, metavar="PROGRAM", help="an ELF program")
     parser.add_argument("--url", default="/", help="path and query (default: /)")
@@ -41,6 +43,12 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         default=[],
         metavar="HOST",
         help="a host that sys_fetch may reach, as in allowed_hosts; may be repeated",
+    )
+    parser.add_argument(
+        "--core",
+        type=Path,
+        metavar="FILE",
+        help="if the program fails, write this core file for gdb PROGRAM FILE",
     )
     parser.set_defaults(run=run)
 
@@ -120,23 +128,26 @@ class _Direct:
         return await Outgoing().fetch(wanted, self._policy)
 
 
-def _start(config: Config) -> Program:
+def _start(config: Config, log: Log, look: Callable[[Remains], None]) -> Program:
     async def here(request: Request, depth: int) -> Response:
-        return (await program.answer_alone(request, depth))[0]
+        return (await program.answer_alone(request, depth=depth))[0]
 
-    log = Log(sys.stderr)
     fetching = Fetching(here, _Direct(Policy(config.allowed_hosts)))
-    program = Program(start(config, log), log, fetching)
+    program = Program(start(config, log, look=look), log, fetching)
     return program
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from skerry.autopsy import Autopsy  # takes other commands 0.1 s for nothing
+
     check_machine()
     request = make_request(arguments)
-    program = _start(configure(arguments.program, arguments.allow))
+    log, config = Log(sys.stderr), configure(arguments.program, arguments.allow)
+    autopsy = Autopsy(arguments.program, arguments.core, log)
+    program = _start(config, log, autopsy)
     try:
         check_size(request, program.body_limit)
-        response, failed = program.answer_now(request)
+        response, failed = program.answer_now(request, autopsy)
     finally:
         program.close()
     show(response)

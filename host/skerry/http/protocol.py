@@ -297,7 +297,8 @@ class HttpProtocol(asyncio.Protocol):
         if self._deaf:
             return
         is_head = request.method == b"HEAD"
-        self._transport.write(render(response, self._clock, framing.lines, is_head))
+        lines = request.id_line + framing.lines
+        self._transport.write(render(response, self._clock, lines, is_head))
         if not is_head:
             await self._write_pieces(response, framing)
         if self._deaf:
@@ -342,16 +343,18 @@ class HttpProtocol(asyncio.Protocol):
         self.deadline = clock.now + shared.limits.idle_time
         is_head = request.method == b"HEAD"
         try:
-            data = render(response, clock, connection, is_head)
+            data = render(response, clock, request.id_line + connection, is_head)
         except Exception as error:
-            data = render(_failed(request, error), clock, connection, is_head)
+            lines = request.id_line + connection
+            data = render(_failed(request, error), clock, lines, is_head)
         self._transport.write(data)
         if connection is CLOSE or connection is CLOSE_1_0:
             self._finish()
 
     def _refuse(self, refusal: Refusal) -> None:
         is_head = self._reader.is_head()
-        self._transport.write(render(refusal.response(), self._clock, CLOSE, is_head))
+        lines = self._reader.id_line() + CLOSE
+        self._transport.write(render(refusal.response(), self._clock, lines, is_head))
         self._finish()
 
     def _finish(self) -> None:

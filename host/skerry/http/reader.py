@@ -14,7 +14,8 @@ from httptools import (
     HttpRequestParser,
 )
 
-from skerry.http import rules
+from skerry.http import ids, rules
+from skerry.http.ids import NAME, new_line
 from skerry.http.limits import Limits
 from skerry.http.refusal import Refusal
 from skerry.message import Request, Upload
@@ -37,6 +38,7 @@ _NOTED = frozenset(
         b"transfer-encoding",
         b"expect",
         b"connection",
+        ids.NAME,
     )
 )
 _DONE = (b"upgrade", b"expect")  # what a head that is parsed again does without
@@ -141,6 +143,10 @@ class Reader:
         known = self.phase and self._target
         return bool(known) and self._parser.get_method() == b"HEAD"
 
+    def id_line(self) -> bytes:
+        """The X-Request-Id of the answer to what is being read."""
+        return self._request.id_line if self.phase == BODY else ids.new_line()
+
     def close(self) -> None:
         """Lets go of what refers back to this object."""
         del self._parser, self._sink, self._wanted
@@ -188,7 +194,13 @@ class Reader:
             raise Refusal(501, "this server is no proxy")
         if target[0] != 0x2F or 0x23 in target:  # "/" first, no "#"
             target, host = rules.split_target(method, target, host)
-        self._request = Request(method, target, host, headers)
+        if NAME in noted:
+            id_line = self._take_id(noted.pop(NAME))
+            headers = b"".join(self._lines)
+        else:
+            id_line = new_line()
+        self._request = request = Request(method, target, host, headers + id_line)
+        request.id_line = id_line
         self.phase = BODY
         self.progress = True
         if len(noted) > 1:
@@ -225,6 +237,18 @@ class Reader:
 
     # Steps of the above.
 
+    def _take_id(self, value: bytes) -> bytes:
+        """The id that the client has given, or one in its place; takes it out of the
+        header lines."""
+        lines = self._lines
+        self._lines = [
+            part
+            for at in range(0, len(lines), 4)
+            if lines[at].lower() != ids.NAME
+            for part in lines[at : at + 4]
+        ]
+        return ids.line_of(value) or ids.new_line()
+
     def _skip_trailer(self, name: bytes, value: bytes) -> None:
         self._trailers += len(name) + len(value) + 4
         if self._trailers > self._limits.head:
@@ -236,6 +260,8 @@ class Reader:
             raise Refusal(400, "more than one Host header")
         if key in (b"content-length", b"transfer-encoding"):
             raise Refusal(400, "more than one length of the body")
+        if key == ids.NAME:
+            self._noted[key] = b""  # which of them is it?
         if key in (b"connection", b"expect"):  # lists: RFC 9110, 5.3
             self._noted[key] += b", " + value
 

@@ -4,14 +4,14 @@ from skerry.http.clock import SERVER, Clock, status_line
 from skerry.message import Response
 
 
-def render(response: Response, clock: Clock, connection: bytes, is_head: bool) -> bytes:
-    """All of (response), with the line (connection); a HEAD gets no body."""
+def render(response: Response, clock: Clock, lines: bytes, is_head: bool) -> bytes:
+    """All of (response), with (lines) of the connection; a HEAD gets no body."""
     rest = response.rest
     if is_head:
         rest = rest[: response.body_at]
     if response.has:
-        return b"".join((_own_start(response, clock), connection, rest))
-    return b"".join((clock.starts[response.status], connection, rest))
+        return b"".join((_own_start(response, clock), lines, rest))
+    return b"".join((clock.starts[response.status], lines, rest))
 
 
 def _own_start(response: Response, clock: Clock) -> bytes:

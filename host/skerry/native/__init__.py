@@ -7,10 +7,12 @@ be used from any thread.
 
 from skerry.native.boot import BootOptions, Warming, boot
 from skerry.native.console import Console, Stream
+from skerry.native.failure import Failure
 from skerry.native.jail import JailFacts, enter_jail, prepare_jail
 from skerry.native.machine import KvmFacts, open_kvm, probe
 from skerry.native.memory import SharedMemory
 from skerry.native.raw import NativeError
+from skerry.native.remains import Range, Registers, Remains
 from skerry.native.snapshot import Snapshot
 from skerry.native.storage import (
     Storage,
@@ -26,9 +28,13 @@ __all__ = [
     "PIECE",
     "BootOptions",
     "Console",
+    "Failure",
     "JailFacts",
     "KvmFacts",
     "NativeError",
+    "Range",
+    "Registers",
+    "Remains",
     "SharedMemory",
     "Snapshot",
     "Storage",

@@ -1,12 +1,13 @@
 """From a program to a frozen machine."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from skerry.native.console import Console
 from skerry.native.memory import SharedMemory
 from skerry.native.raw import NS, check, ffi, lib, new_error, strings
+from skerry.native.remains import Remains
 from skerry.native.snapshot import Snapshot
 from skerry.native.storage import Storage
 
@@ -37,6 +38,8 @@ class BootOptions:
     max_boot_time: float
     is_storage: bool = False
     debug: bool = False
+    opener: int = -1  # where it asks for files; stays the caller's; -1: nowhere
+    directory: str = "/"  # where relative paths begin
     arg: str = ""
     arg_header: str = ""
     ephemeral: bool = True
@@ -50,9 +53,12 @@ def boot(
     console: Console,
     shared: SharedMemory | None = None,
     storage: Storage | None = None,
+    look: Callable[[Remains], None] | None = None,
 ) -> Snapshot:
-    """Runs a program until it waits for requests, and freezes it."""
+    """Runs a program until it waits for requests, and freezes it. NativeError if that
+    fails; (look) is shown what is left of the program before."""
     name = ffi.new("char[]", options.name.encode())
+    directory = ffi.new("char[]", options.directory.encode())
     argv, argv_held = strings(options.argv)
     envp, envp_held = strings(options.environment)
     raw = ffi.new("struct skerry_boot_options *")
@@ -62,13 +68,20 @@ def boot(
     raw.is_storage, raw.debug = options.is_storage, options.debug
     raw.max_memory = options.max_memory
     raw.max_request_memory = options.max_request_memory
+    raw.opener, raw.directory = options.opener, directory
     raw.boot_ns = int(options.max_boot_time * NS)
     raw.shm = shared.raw if shared else ffi.NULL
     raw.storage = storage.raw if storage else ffi.NULL
     texts = _set_requests(raw, options)  # have to live during the call
     out, error = ffi.new("struct skerry_snapshot **"), new_error()
-    check(lib.skerry_boot(raw, console.raw, out, error), error)
+    remains = ffi.new("struct skerry_remains **")
+    raw.remains = remains if look else ffi.NULL
+    code = lib.skerry_boot(raw, console.raw, out, error)
+    if look and remains[0]:
+        with Remains(remains[0]) as left:
+            look(left)
     del texts
+    check(code, error)
     return Snapshot(out[0])
 
 

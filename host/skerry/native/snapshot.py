@@ -1,6 +1,7 @@
 """A program that waits for requests, frozen."""
 
-from typing import Self
+from collections.abc import Sequence
+from typing import Any, Self
 
 from skerry.native.memory import SharedMemory
 from skerry.native.raw import Owner, adopt, check, ffi, lib, new_error
@@ -27,6 +28,15 @@ class Snapshot(Owner):
         check(code, error)
         return adopt(cls, out[0])
 
+    def files(self) -> list[int]:
+        """Descriptors of the files that start-up has opened; they stay its own."""
+        return files_of(self.raw)
+
+    def adopt_files(self, opener: int, fds: Sequence[int]) -> None:
+        """What files() gave to another process, and where to ask for more, or -1;
+        takes all over."""
+        give_files(self.raw, opener, fds)
+
     @property
     def unknown_syscalls(self) -> int:
         """Calls of system calls that skerry does not have."""
@@ -41,3 +51,17 @@ class Snapshot(Owner):
     def body_limit(self) -> int:
         """Bytes of the largest request body that the program can take."""
         return int(lib.skerry_body_limit(self.raw))
+
+
+def files_of(raw: Any) -> list[int]:
+    """Of a snapshot: see Snapshot.files()."""
+    fds = ffi.new("int[]", lib.SKERRY_FILES)
+    count = lib.skerry_snapshot_files(raw, fds)
+    return list(fds[0:count])
+
+
+def give_files(raw: Any, opener: int, fds: Sequence[int]) -> None:
+    """To a snapshot: see Snapshot.adopt_files()."""
+    error = new_error()
+    code = lib.skerry_snapshot_adopt(raw, opener, list(fds), len(fds), error)
+    check(code, error)

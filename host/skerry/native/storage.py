@@ -8,7 +8,7 @@ from typing import Any, Self
 from skerry.native.console import Console
 from skerry.native.memory import SharedMemory
 from skerry.native.raw import NS, Owner, adopt, check, ffi, lib, new_error
-from skerry.native.snapshot import Snapshot
+from skerry.native.snapshot import Snapshot, files_of, give_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,14 @@ class Storage(Owner):
         )
         check(code, error)
         return adopt(cls, out[0])
+
+    def files(self) -> list[int]:
+        """As Snapshot.files(), of the storage program."""
+        return files_of(lib.skerry_storage_snapshot(self.raw))
+
+    def adopt_files(self, opener: int, fds: Sequence[int]) -> None:
+        """As Snapshot.adopt_files(), for an attached storage, before its first call."""
+        give_files(lib.skerry_storage_snapshot(self.raw), opener, fds)
 
     @property
     def leaves(self) -> bool:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 from skerry.message import Request, Response
 from skerry.native.console import Console
+from skerry.native.failure import Failure, text_of
 from skerry.native.raw import NS, Owner, check, ffi, lib, new_error
+from skerry.native.remains import Remains, remains_of
 from skerry.native.snapshot import Snapshot
 from skerry.native.storage import Storage
 from skerry.wanted import MOST, Fetched, Wanted
@@ -38,7 +40,8 @@ class Vm(Owner):
 
     A request may take (limit) seconds; serve() returns early after (inline) seconds if
     that is not 0. With (hold) the clone stays as the request left it until reset(): for
-    tests that look at it.
+    tests that look at it. With (look) a request that fails is handed back as busy, and
+    as failed, before on_error: for remains().
     """
 
     _close = lib.skerry_vm_close
@@ -51,11 +54,12 @@ class Vm(Owner):
         inline: float = 0.0,
         storage: Storage | None = None,
         hold: bool = False,
+        look: bool = False,
     ) -> None:
         out, error = ffi.new("struct skerry_vm **"), new_error()
         limits = ffi.new("struct skerry_limits *")
         limits.request_ns, limits.inline_ns = int(limit * NS), int(inline * NS)
-        limits.hold = hold
+        limits.hold, limits.look = hold, look
         raw_storage = storage.raw if storage else ffi.NULL
         code = lib.skerry_vm_open(
             snapshot.raw, raw_storage, limits, console.raw, out, error
@@ -66,6 +70,7 @@ class Vm(Owner):
         self._reply_bytes = ffi.buffer(self._replies, BATCH * _REPLY_SIZE)
         self._out = ffi.buffer(lib.skerry_vm_out(self.raw), lib.SKERRY_OUT_SIZE)
         self._requests: Sequence[Request] = ()
+        self._request: Request  # the one that (rare) is about
         self._last = 0  # index of the last reply
         self.rare = 0  # not 0: look at the next six
         self.busy = False  # the last request goes on: resume() it
@@ -193,8 +198,10 @@ class Vm(Owner):
         self._last = last
         rare, reply = self.rare, self._replies[last]
         self._note(rare)
+        self._request = self._requests[last]
         if rare & (_BUSY | _WAITS | _MORE):
             answers.pop()
+            self._requests = (self._request,)
         elif rare & _LARGE:
             rest = ffi.buffer(reply.head, reply.head_len)[:]
             if reply.body_len:
@@ -213,12 +220,28 @@ class Vm(Owner):
         self.has_tasks = bool(rare & _TASKS)
         self.streams = bool(rare & _STREAM)
 
+    def remains(self) -> Remains:
+        """Those of the request that is busy and failed; good until it goes on."""
+        return remains_of(self.raw)
+
     @property
     def reason(self) -> str:
         """Why the last request failed, or ""."""
-        reply = self._replies[self._last if self.rare else 0]
-        text: bytes = ffi.string(reply.reason) if reply.reason else b""
-        return text.decode("utf-8", "replace")
+        return text_of(self._replies[self._last if self.rare else 0].reason)
+
+    @property
+    def failure(self) -> Failure:
+        """What the log says of the last request, which failed."""
+        reply = self._replies[self._last]
+        return Failure(
+            request=self._request,
+            reason=text_of(reply.reason),
+            rip=reply.rip,
+            caller=reply.caller,
+            error_reason=text_of(reply.error_reason),
+            error_rip=reply.error_rip,
+            seconds=reply.used_ns / NS,
+        )
 
     @property
     def exits(self) -> tuple[int, int]:

@@ -2,18 +2,25 @@
 
 import resource
 
-from skerry.config import Config
+from skerry.config import Config, Program
+from skerry.files import has_opener
 from skerry.http import Limits, descriptors
 
 _OWN = 64  # the event loop's, the channel's, the log's
 _CLONE = 2  # a VM and its vCPU
-_PROGRAM = 8  # memory, shared memory, storage
+_PROGRAM = 9  # memory, shared memory, storage, opener
+_FILES = 192  # that start-up and calls of one machine may have open (files.h)
 
 
 def needed(config: Config) -> int:
     """The most descriptors that a worker has open, when all it may do happens."""
-    programs = sum(_PROGRAM + each.concurrency * _CLONE for each in config.programs)
+    programs = sum(_of_program(each) for each in config.programs)
     return _OWN + programs + Limits().connections
+
+
+def _of_program(program: Program) -> int:
+    machines = 1 + program.storage if has_opener(program) else 0
+    return _PROGRAM + program.concurrency * _CLONE + machines * _FILES
 
 
 def raise_limit(config: Config) -> str:
