@@ -5,9 +5,6 @@
 
 #include "hostcall.h"
 
-#define CLEAN_UP_NS                                                                    \
-    1000000000UL /* after storage_return the function may go on so long */
-
 /* Answered by whoever runs this machine: storage is a level above. */
 long call_storage(struct host_call *c)
 {
@@ -53,9 +50,7 @@ long call_storage_return(struct host_call *c)
         return give_state(m, c->arg[0], c->arg[1]);
     if (take_result(m, c->arg[0], c->arg[1]) < 0)
         return -EPROTO;
-    uint64_t end = clock_now() + CLEAN_UP_NS;
-    if (end < m->deadline)
-        machine_set_deadline(m, end);
+    machine_clean_up(m);
     return 0;
 }
 

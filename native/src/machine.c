@@ -27,8 +27,31 @@ struct kvm_api_exchange *machine_exchange(struct machine *m)
     return (struct kvm_api_exchange *)(void *)(m->mem.base + KVM_API_EXCHANGE_ADDRESS);
 }
 
+static uint64_t earlier(uint64_t time, uint64_t other)
+{
+    return other && other < time ? other : time;
+}
+
 void machine_set_deadline(struct machine *m, uint64_t deadline)
 {
     m->deadline = deadline;
-    watch_begin(&m->watch, m->pause && m->pause < deadline ? m->pause : deadline);
+    watch_begin(&m->watch, earlier(earlier(deadline, m->pause), m->look));
+}
+
+void machine_clean_up(struct machine *m)
+{
+    if (!m->look)
+        return;
+    m->look = 0;
+    machine_set_deadline(m, earlier(m->deadline, clock_now() + MACHINE_CLEAN_UP_NS));
+}
+
+void machine_look(struct machine *m, uint64_t now)
+{
+    if (machine_exchange(m)->result_ready) {
+        machine_clean_up(m);
+        return;
+    }
+    m->look = now + MACHINE_CLEAN_UP_NS;
+    machine_set_deadline(m, m->deadline);
 }

@@ -134,6 +134,7 @@ struct machine {
     struct kvm_request next;
     uint64_t deadline; /* of what runs now */
     uint64_t pause;    /* when it is to be left for a while, 0 = never */
+    uint64_t look;     /* when to look for a result in the exchange page, 0 = never */
     uint64_t asleep;   /* the program sleeps until then (clock_now), 0 = it is awake */
     uint32_t exits;    /* KVM_RUN calls since they were last set to 0 */
     uint32_t storage_exits;
@@ -152,6 +153,16 @@ int machine_watch(struct machine *m, struct skerry_error *err);
 
 /* What runs now ends at (deadline); for the thread that runs it. */
 void machine_set_deadline(struct machine *m, uint64_t deadline);
+
+#define MACHINE_CLEAN_UP_NS 1000000000UL
+
+/* A storage function has given its result: it may go on for so long to clean up. A task
+ * may go on to its end: nobody waits for its result, and m->look is 0. */
+void machine_clean_up(struct machine *m);
+
+/* Looks for a result that the function has left in the exchange page, which takes no
+ * call. Done so often, a function ends at most twice that time behind its result. */
+void machine_look(struct machine *m, uint64_t now);
 
 /* The exchange page, as host memory; always mapped. Not noted as written. */
 struct kvm_api_exchange *machine_exchange(struct machine *m);

@@ -100,6 +100,8 @@ static int on_signal(struct machine *m, uint64_t pause)
 {
     m->vm.run->immediate_exit = 0;
     uint64_t now = clock_now();
+    if (m->look && now >= m->look)
+        machine_look(m, now);
     if (now >= m->deadline) {
         machine_fail(m, "time limit reached");
         return STOP_FAILED;
@@ -152,10 +154,13 @@ static int sleep_on(struct machine *m, uint64_t pause)
 }
 
 /* Makes the host call again that was interrupted; it has changed nothing. Where it had
- * to be left for a while it now goes on to its end, or it would never come to that. */
+ * to be left for a while, or for a look, it now goes on to its end, or it would never
+ * come to that. */
 static int make_again(struct machine *m, uint64_t pause)
 {
-    int stop = on_signal(m, pause), to_the_end = m->again == AGAIN_TO_THE_END;
+    uint64_t look = m->look;
+    int stop = on_signal(m, pause);
+    int to_the_end = m->again == AGAIN_TO_THE_END || m->look != look;
     m->again = stop == STOP_BUSY ? AGAIN_TO_THE_END : AGAIN_NOT;
     if (stop != GO_ON)
         return stop;

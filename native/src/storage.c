@@ -96,6 +96,7 @@ void storage_prepare(struct machine *m, const struct storage_args *a)
     m->exits = 0;
     m->asleep = 0;
     m->again = AGAIN_NOT;
+    m->look = clock_now() + MACHINE_CLEAN_UP_NS;
     vcpu_call(&m->vm, &call, 0);
 }
 
