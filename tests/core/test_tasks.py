@@ -129,6 +129,8 @@ TIMER = story(
         reply("%ld", schedule_storage_task(add, "y", 1, 0.0f, 0.05f));
     if (strstr(url, "stop/"))
         reply("%ld", STOP(id));
+    if (strstr(url, "sys/"))
+        reply("%ld", sys_stop_storage_task(id));
     reply("%ld", stop_storage_task(id));
     }""",
 )
@@ -148,10 +150,10 @@ def test_a_timer_runs_again_and_again_until_it_is_stopped(guest):
 
 def test_only_timers_that_there_are_can_be_stopped(guest):
     vm = guest(TIMER, storage=True)
-    for url in ("/stop/1", "/end/0", "/stop/-1", "/end/-9223372036854775808"):
+    for url in ("/stop/1", "/sys/1", "/end/0", "/stop/-1", "/end/-9223372036854775808"):
         assert vm.text(url) == "-2"
     assert vm.text("/number/") == "1"
-    assert [vm.text("/stop/1"), vm.text("/stop/1")] == ["0", "-2"]
+    assert [vm.text("/stop/1"), vm.text("/sys/1")] == ["0", "-2"]
     assert vm.text("/number/") == "2"  # ids are not used again
 
 
