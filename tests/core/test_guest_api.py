@@ -1,6 +1,8 @@
 """The guest API, call by call: what a program may ask of the host, both ways, and every
 limit and error of it. Storage and shared memory have files of their own."""
 
+import re
+
 import pytest
 from support.clones import FAILED
 
@@ -62,6 +64,29 @@ int main(void) { %s wait_for_requests(); }
 """
 GET, POST = "set_backend_get(on_get);", "set_backend_post(on_post);"
 REQUEST = "set_backend_request(on_request);"
+NUMBERS = {"set_backend_get": 1, "set_backend_post": 2, "set_backend_request": 3}
+NUMBERS |= {"set_on_error": 5}
+
+
+def by_number(text: str) -> str:
+    """The same program, but it registers its callbacks by number."""
+    for name, number in NUMBERS.items():
+        call = rf"kvm_api_call(0x10000, {number}, (uint64_t)\1, 0, 0)"
+        text = re.sub(rf"{name}\((\w+)\)", call, text)
+    return text
+
+
+@pytest.fixture(params=["gcc", "g++"])
+def both_ways(request, guest):
+    """both_ways(source): the program twice: it registers by header, and by number."""
+
+    def start(source: str, **options):
+        ways = (source, by_number(source))
+        assert ways[0] != ways[1]
+        options["compiler"] = request.param
+        return [guest(way, **options) for way in ways]
+
+    return start
 
 
 @pytest.mark.parametrize(
@@ -77,14 +102,14 @@ REQUEST = "set_backend_request(on_request);"
     ],
 )
 def test_a_request_goes_to_request_else_with_a_body_to_post_else_to_get(
-    guest, registered, without_body, with_body
+    both_ways, registered, without_body, with_body
 ):
-    vm = guest(CALLBACKS.replace("%s", registered), whole=True)
-    for method in (b"GET", b"POST", b"DELETE"):
-        plain = Request(method, b"/", b"", b"", b"", b"")
-        loaded = Request(method, b"/", b"", b"", b"", b"body")
-        assert vm.request(plain).body == without_body.encode()
-        assert vm.request(loaded).body == with_body.encode()
+    for vm in both_ways(CALLBACKS.replace("%s", registered), whole=True):
+        for method in (b"GET", b"POST", b"DELETE"):
+            plain = Request(method, b"/", b"", b"", b"", b"")
+            loaded = Request(method, b"/", b"", b"", b"", b"body")
+            assert vm.request(plain).body == without_body.encode()
+            assert vm.request(loaded).body == with_body.encode()
 
 
 def test_a_program_without_callbacks_fails_its_requests(guest):
@@ -543,17 +568,17 @@ HANDLE {
 """
 
 
-def test_on_error_answers_for_a_request_that_failed(guest):
-    vm = guest(ON_ERROR)
-    answer = vm.get("/trap")
-    assert answer.status == 503
-    assert answer.body.startswith(b"/trap||illegal instruction (vector 6) at 0x")
-    assert answer.body.endswith(b"|Host: test")
-    assert answer.head == b"Content-Type: text/plain\r\nX-Error: 1\r\n"
-    assert vm.failure.startswith("illegal instruction")
-    assert vm.get("/teapot/status").body == (
-        b"/teapot/status||response: status 0|Host: test"
-    )
+def test_on_error_answers_for_a_request_that_failed(both_ways):
+    for vm in both_ways(ON_ERROR):
+        answer = vm.get("/trap")
+        assert answer.status == 503
+        assert answer.body.startswith(b"/trap||illegal instruction (vector 6) at 0x")
+        assert answer.body.endswith(b"|Host: test")
+        assert answer.head == b"Content-Type: text/plain\r\nX-Error: 1\r\n"
+        assert vm.failure.startswith("illegal instruction")
+        assert vm.get("/teapot/status").body == (
+            b"/teapot/status||response: status 0|Host: test"
+        )
 
 
 def test_on_error_leaves_good_requests_alone(guest):

@@ -73,6 +73,14 @@ def test_a_paused_program_goes_on_with_each_request_from_its_frozen_wait(
     )
 
 
+@pytest.mark.parametrize("ephemeral", [True, False])
+def test_random_bits_are_fresh_behind_the_wait(program, ephemeral):
+    show = 'len = sprintf(text, "%lx %lx", r.prng[0], r.prng[1])'
+    served = program(loop(before=show), ephemeral=ephemeral, hold=ephemeral)
+    words = " ".join(served.text() for _ in range(20)).split()
+    assert len(set(words)) == len(words) == 40
+
+
 def test_a_paused_request_costs_one_exit(program):
     served = program(loop())
     served.get()

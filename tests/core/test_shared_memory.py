@@ -89,8 +89,10 @@ HANDLE {
 """
 
 
-def test_allocations_do_not_overlap_and_are_aligned(guest):
-    vm = guest(ALLOCATE.replace("STORAGE_PART", ""), shared_memory=2)
+@pytest.mark.parametrize("compiler", ["gcc", "g++"])
+def test_allocations_do_not_overlap_and_are_aligned(guest, compiler):
+    text = ALLOCATE.replace("STORAGE_PART", "")
+    vm = guest(text, shared_memory=2, compiler=compiler)
     places = [int(place) for place in vm.text().split()]
     sizes, steps = [1, 100, 1, 8, 16, 0], [16, 16, 1, 8, 8, 16]
     assert places[0] == 0
@@ -99,7 +101,8 @@ def test_allocations_do_not_overlap_and_are_aligned(guest):
     assert all(end <= place for end, place in zip(ends, places[1:], strict=False))
 
 
-def test_allocations_are_at_the_same_place_in_request_and_storage(guest):
+@pytest.mark.parametrize("compiler", ["gcc", "g++"])
+def test_allocations_are_at_the_same_place_in_request_and_storage(guest, compiler):
     compare = r"""
     static void places(size_t n, struct virtbuffer buf[], size_t res)
     {
@@ -116,11 +119,12 @@ def test_allocations_are_at_the_same_place_in_request_and_storage(guest):
     text = ALLOCATE.replace("STORAGE_PART", compare).replace(
         "HANDLE {", "HANDLE { check();"
     )
-    vm = guest(text, shared_memory=2, storage=True)
+    vm = guest(text, shared_memory=2, storage=True, compiler=compiler)
     assert vm.text().startswith("0 16 ")
 
 
-def test_allocations_that_run_out_are_null(guest):
+@pytest.mark.parametrize("compiler", ["gcc", "g++"])
+def test_allocations_that_run_out_are_null(guest, compiler):
     vm = guest(
         r"""
         struct large { char room[1 << 20]; };
@@ -139,6 +143,7 @@ def test_allocations_that_run_out_are_null(guest):
         }
         """,
         shared_memory=2,
+        compiler=compiler,
     )
     assert vm.text() == "100100"
 

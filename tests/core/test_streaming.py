@@ -189,7 +189,6 @@ WRONG = {
     "too much": ("return give(arg, max + 1);", "bytes: expected 1 to 90"),
     "unreadable": ("return give((void *)64, 9);", "a piece in unreadable memory"),
     "crash": ("*(volatile int *)0;", "page fault reading 0x0"),
-    "loop": ('for (;;) __asm__ volatile("pause");', "time limit reached"),
     "response": (
         'backend_response_str(200, "a", "b");',
         "responded while it made a piece",
@@ -211,11 +210,13 @@ WRONG = {
 }
 
 
+@pytest.mark.parametrize("how", [HEADER, NUMBER], ids=["header", "number"])
+@pytest.mark.parametrize("language", ["gcc", "g++"])
 @pytest.mark.parametrize("kind", WRONG)
-def test_a_wrong_piece_ends_the_body_in_the_middle(stream, kind):
+def test_a_wrong_piece_ends_the_body_in_the_middle(stream, kind, language, how):
     wrong, why = WRONG[kind]
     function = "if (written == 0) return give(arg, 10);" + wrong
-    vm = stream(function, 100, max_request_memory=4)
+    vm = stream(function, 100, how, compiler=language, max_request_memory=4)
     answer = vm.get()
     assert (answer.status, answer.body) == (200, b"L" * 10)
     assert why in vm.failure
@@ -263,6 +264,13 @@ def test_pieces_may_call_storage(guest):
         storage=True,
     )
     assert vm.get().body + vm.get().body == b"123456"
+
+
+def test_a_piece_that_does_not_end_in_time_ends_the_body(stream):
+    vm = stream("if (written) for (;;) usleep(1); return give(arg, 10);", 100)
+    assert vm.get().body == b"L" * 10
+    assert vm.failure == "time limit reached"
+    assert vm.discarded
 
 
 def test_each_piece_has_two_seconds_whatever_the_request_has(stream):

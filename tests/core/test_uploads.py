@@ -150,9 +150,14 @@ def test_a_program_where_nobody_answers_fails_the_request(program):
     assert vm.failure == "the program has no callback that answers: post or get"
 
 
+@pytest.mark.parametrize("language", ["gcc", "g++"])
+@pytest.mark.parametrize("how", [BY_HEADER, BY_NUMBER], ids=["header", "number"])
 @pytest.mark.parametrize("returned", ["0", "-1", "(long)len + 1", "(long)len - 1"])
-def test_a_piece_whose_length_is_not_returned_fails_the_request(program, returned):
-    vm = program(BY_HEADER + POST + ON_ERROR, f"if (off) return {returned};")
+def test_a_piece_whose_length_is_not_returned_fails_the_request(
+    program, returned, how, language
+):
+    code = f"if (off) return {returned};"
+    vm = program(how + POST + ON_ERROR, code, compiler=language)
     answer = upload(vm, b"abc", b"de", b"never seen")
     assert answer.status == 500
     assert b"stream_post returned" in answer.body, "on_error answers"
