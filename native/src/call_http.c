@@ -133,7 +133,7 @@ static long change_by_number(struct host_call *c, uint32_t op)
     const uint8_t *text = guest_view(&m->mem, c->arg[1], c->arg[2]);
     if (!text)
         return machine_fail(m, "header: unreadable text");
-    return change(m, op, c->arg[0], (const char *)text, c->arg[2]);
+    return change(m, op, int_argument(c, 0), (const char *)text, c->arg[2]);
 }
 
 long call_append(struct host_call *c)
@@ -166,7 +166,8 @@ long call_cacheable(struct host_call *c)
     struct machine *m = c->m;
     if (no_request(m, "set_cacheable") || hostcall_gathered(m) < 0)
         return -EPROTO;
-    const struct caching_said said = {c->arg[0] & 1, c->arg[1], c->arg[2], c->arg[3]};
+    const struct caching_said said = {(uint64_t)bool_argument(c, 0), c->arg[1],
+                                      c->arg[2], c->arg[3]};
     caching_say(&m->exchange.caching, &said);
     return 0;
 }
@@ -179,7 +180,7 @@ long call_find(struct host_call *c)
     const uint8_t *name = guest_view(&m->mem, c->arg[1], c->arg[2]);
     if (!name)
         return machine_fail(m, "http_find: unreadable name");
-    struct fields *f = side(m, c->arg[0]);
+    struct fields *f = side(m, int_argument(c, 0));
     if (!f || c->arg[2] > FIELD_MAX)
         return 0;
     const struct field *e = fields_find(f, (const char *)name, (uint32_t)c->arg[2]);

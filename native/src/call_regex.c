@@ -61,7 +61,7 @@ long call_regex_compile(struct host_call *c)
 /* (handle) */
 long call_regex_free(struct host_call *c)
 {
-    return regexes_free(&c->m->regexes, c->arg[0]);
+    return regexes_free(&c->m->regexes, int_argument(c, 0));
 }
 
 /* Shared memory can change while it is matched, so it is copied, into (*copy), which is
@@ -80,7 +80,7 @@ static const char *steady(const struct machine *m, uint64_t addr, const uint8_t 
 long call_regex_match(struct host_call *c)
 {
     struct machine *m = c->m;
-    const struct pattern *p = regexes_find(&m->regexes, c->arg[0]);
+    const struct pattern *p = regexes_find(&m->regexes, int_argument(c, 0));
     uint64_t len = c->arg[2];
     const uint8_t *view = guest_view(&m->mem, c->arg[1], len);
     char *copy;
@@ -129,7 +129,7 @@ static long replace(struct host_call *c, const struct pattern *p, const char *te
 long call_regex_subst(struct host_call *c)
 {
     struct machine *m = c->m;
-    const struct pattern *p = regexes_find(&m->regexes, c->arg[0]);
+    const struct pattern *p = regexes_find(&m->regexes, int_argument(c, 0));
     char *text, *with;
     long len = take_string(m, c->arg[1], &text);
     long with_len = take_string(m, c->arg[2], &with);
@@ -180,13 +180,14 @@ static long copy_marked(struct machine *m, const struct fields *f, const uint8_t
 long call_regex_copyto(struct host_call *c)
 {
     struct machine *m = c->m;
-    const struct pattern *p = regexes_find(&m->regexes, c->arg[0]);
-    const struct fields *from = hostcall_fields(m, c->arg[1], "regex_copyto");
+    const struct pattern *p = regexes_find(&m->regexes, int_argument(c, 0));
+    uint32_t src = int_argument(c, 1), dst = int_argument(c, 2);
+    const struct fields *from = hostcall_fields(m, src, "regex_copyto");
     uint8_t marks[FIELDS_MAX];
-    if (!from || !hostcall_fields(m, c->arg[2], "regex_copyto"))
+    if (!from || !hostcall_fields(m, dst, "regex_copyto"))
         return -EPROTO;
-    if (!p || c->arg[1] == c->arg[2])
+    if (!p || src == dst)
         return -EINVAL;
     long ret = mark(m, p, from, marks);
-    return ret < 0 ? outcome(m, ret) : copy_marked(m, from, marks, c->arg[2]);
+    return ret < 0 ? outcome(m, ret) : copy_marked(m, from, marks, dst);
 }

@@ -10,12 +10,12 @@
 long call_register(struct host_call *c)
 {
     struct machine *m = c->m;
-    uint64_t idx = c->arg[0], function = c->arg[1];
+    uint32_t idx = int_argument(c, 0);
+    uint64_t function = c->arg[1];
     if (!m->booting)
         return machine_fail(m, "register_func after wait_for_requests");
     if (idx < ON_GET || idx > ON_LIVE_RESTORE)
-        return machine_fail(m, "register_func: callback %lu is not supported",
-                            (unsigned long)idx);
+        return machine_fail(m, "register_func: callback %u is not supported", idx);
     if (!guest_executable(&m->mem, function))
         return machine_fail(m, "register_func: 0x%lx is not a function of the program",
                             (unsigned long)function);

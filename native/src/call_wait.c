@@ -36,7 +36,7 @@ long call_make_ephemeral(struct host_call *c)
     int before = m->ephemeral;
     if (!m->facts->control_ephemeral || m->facts->is_storage)
         return -EPERM;
-    m->ephemeral = c->arg[0] != 0;
+    m->ephemeral = bool_argument(c, 0);
     if (m->booting)
         m->facts->ephemeral = m->ephemeral;
     return before;

@@ -14,6 +14,18 @@ struct host_call {
     int stop;     /* GO_ON, or an enum stop that a handler has chosen */
 };
 
+/* Argument (n) of a call that takes an int or a bool there: what is above its size is
+ * not the caller's to set (System V ABI, 3.2.3). */
+static inline uint32_t int_argument(const struct host_call *c, int n)
+{
+    return (uint32_t)c->arg[n];
+}
+
+static inline int bool_argument(const struct host_call *c, int n)
+{
+    return (uint8_t)c->arg[n] != 0;
+}
+
 /* Answers the host call that (m) has just made. Returns GO_ON or an enum stop. */
 int hostcall(struct machine *m);
 
