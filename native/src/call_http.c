@@ -42,8 +42,8 @@ static struct fields *side(struct machine *m, uint64_t where)
     if (where == RESPONSE_SIDE)
         return &x->answered;
     if (where != REQUEST_SIDE) {
-        machine_fail(m, "headers of side %lu: expected 0 (request) or 1 (response)",
-                     (unsigned long)where);
+        machine_fail(m, "headers of side %d: expected 0 (request) or 1 (response)",
+                     (int32_t)where);
         return NULL;
     }
     if (!x->sent_ready)

@@ -14,14 +14,6 @@ HEADER = (CORE.parents[1] / "guest" / "include" / "kvm_api.h").read_text()
 CODE = re.sub(r"/\*.*?\*/", "", HEADER, flags=re.S)
 NUMBERS = dict(re.findall(r"^#define KVM_API_(\w+) (0x[0-9A-F]{5})$", CODE, re.M))
 RETURNED = "RETURNED"  # the trampoline makes it, never a program
-# Where calls are made in both ways, and in both languages, that answer with more than
-# the rows can compare.
-ELSEWHERE = {
-    "FETCH": "test_fetch.py",
-    "STREAMING_RESPONSE": "test_streaming.py",
-    "STORAGE_TASK": "test_tasks.py",
-    "STOP_STORAGE_TASK": "test_tasks.py",
-}
 FAULTLESS = {RETURNED, "IS_STORAGE", "IS_DEBUG", "BREAKPOINT"}
 
 
@@ -46,10 +38,8 @@ def callers(number: str) -> set[str]:
     return {name for name in found if not name.startswith("kvm_api_")}
 
 
-def compared(number: str) -> str:
-    """The programs in which this call is made in all ways."""
-    if number in ELSEWHERE:
-        return (CORE / ELSEWHERE[number]).read_text()
+def compared() -> str:
+    """The programs of test_abi_rows, which makes all calls in all ways."""
     rows = runpy.run_path(str(CORE / "test_abi_rows.py"))
     return "".join(rows["source"](start) for start in rows["START"])
 
@@ -70,9 +60,8 @@ def calls(text: str, names: set[str]) -> set[str]:
 
 @pytest.mark.parametrize("name", sorted(NUMBERS.keys() - {RETURNED}))
 def test_a_call_is_made_by_number_and_by_a_function_of_the_header(name):
-    text = compared(name)
-    by_number = rf"\b(N\(|kvm_api_call6?\(|ret = ){NUMBERS[name]}\b"
-    assert re.search(by_number, text, re.I), "by number"
+    text = compared()
+    assert re.search(rf"\bN\({NUMBERS[name]}\b", text, re.I), "by number"
     assert calls(text, callers(name)), "by function"
 
 

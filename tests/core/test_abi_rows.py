@@ -4,6 +4,7 @@ and in C++: all ways must give the same result."""
 import pytest
 
 from skerry.message import Request
+from skerry.wanted import Fetched
 
 pytestmark = pytest.mark.core
 
@@ -46,6 +47,11 @@ ROWS = {
         'http_find_str(REQ, "hOsT", room, 64)',
         "10 Host: test",
     ),
+    "HTTP_FIND, as a string": (
+        '(room[N(0x10022, 0, "Host", 4, room, 64)] = 0, 0)',
+        '(text_of(http_alloc_find(REQUEST, "Host")), 0)',
+        "0 Host: test",
+    ),
     "HTTP_FIND, length": (
         'N(0x10022, 0, "Host", 4, 0, 0)',
         'http_find(REQUEST, "Host", 4, NULL, 0)',
@@ -62,6 +68,11 @@ ROWS = {
         "sys_http_method(room, 64)",
         "http_method(room, 64)",
         "3 GET",
+    ),
+    "HTTP_METHOD, as a string": (
+        "(N(0x10023, room, 64), 0)",
+        "(text_of(http_alloc_method()), 0)",
+        "0 GET",
     ),
     "HTTP_METHOD, length": ("N(0x10023, 0, 0)", "http_method(NULL, 0)", "3 "),
     "HTTP_METHOD, small": ("N(0x10023, room, 2)", "http_method(room, 2)", "0 "),
@@ -122,6 +133,34 @@ ROWS = {
         'storage_call(by_number, "a", 1, room, 64)',
         "2 1a",
     ),
+    "STORAGE_CALLV, no buffer": (
+        "N(0x10708, by_number, 0, 0, room, 64)",
+        "storage_callv(by_number, 0, NULL, room, 64)",
+        "1 0",
+    ),
+    "STORAGE_TASK": (
+        'N(0x10709, by_number, "x", 1, 1000, 0)',
+        'sys_storage_task(by_number, "x", 1, 1000, 0)',
+        'storage_task(by_number, "x", 1)',
+        'schedule_storage_task(by_number, "x", 1, 1, 0)',
+        "0 ",
+    ),
+    "STOP_STORAGE_TASK": (
+        "N(0x1070A, N(0x10709, by_number, 0, 0, 60000, 60000))",
+        "sys_stop_storage_task(sys_storage_task(by_number, NULL, 0, 60000, 60000))",
+        "stop_storage_task(schedule_storage_task(by_number, NULL, 0, 60, 60))",
+        "0 ",
+    ),
+    "STORAGE_RETURN, nothing": (
+        "storage_call(nothing_by_number, 0, 0, room, 64)",
+        "storage_call(nothing_by_function, 0, 0, room, 64)",
+        "0 ",
+    ),
+    "FETCH": (
+        '(N(0x20000, "/x", 2, 0, &fetched), fetched.status)',
+        '(sys_fetch("/x", 2, NULL, &fetched), fetched.status)',
+        "203 fetched",
+    ),
     "STORAGE_RETURN": (
         "storage_call(by_number, 0, 0, room, 64)",
         "storage_call(by_function, 0, 0, room, 64)",
@@ -136,6 +175,11 @@ ROWS = {
         "storage_call(nested_by_number, 0, 0, room, 64)",
         "storage_call(nested_by_function, 0, 0, room, 64)",
         "2 -1",
+    ),
+    "STREAMING_RESPONSE": (
+        'N(0x10012, 203, "a/b", 3, 9, piece, "piece")',
+        '(begin_streaming_response(203, "a/b", 3, 9, piece, (void *)"piece"), 0)',
+        None,
     ),
     "BACKEND_RESPONSE": (
         'N(0x10010, 404, "a/b", 3, "body", 4, 0)',
@@ -170,6 +214,14 @@ static void by_function(size_t n, struct virtbuffer *buf, size_t res)
     char digit = (char)('0' + n);
     storage_return(&digit, 1);
 }
+static void nothing_by_number(size_t n, struct virtbuffer *buf, size_t res)
+{
+    N(0x10011, 0, 0);
+}
+static void nothing_by_function(size_t n, struct virtbuffer *buf, size_t res)
+{
+    storage_return_nothing();
+}
 static void noreturn_by_number(size_t n, struct virtbuffer *buf, size_t res)
 {
     N(0x10013, "gone", 4);
@@ -188,15 +240,31 @@ static void nested_by_function(size_t n, struct virtbuffer *buf, size_t res)
     storage_return(storage_call(by_function, 0, 0, 0, 0) == -1 ? "-1" : "?", 2);
 }
 
+static char room[64];
+static void text_of(char *allocated)
+{
+    strcpy(room, allocated);
+    free(allocated);
+}
+static struct streaming_content piece(void *arg, size_t max, size_t written,
+                                      size_t total)
+{
+    struct streaming_content made = {arg, max < 5 ? max : 5};
+    return made;
+}
+
 static void on_get(const char *url, const char *arg)
 {
-    static char room[64], text[256];
+    static char text[256];
+    struct curl_op fetched;
     static struct meminfo info;
     static const struct virtbuffer pair[] = {{"a", 1}, {"b", 1}};
     static const struct ResponseHeader more[] = {{"X-One: 1", 8}};
     struct BackendResponseExtra extra;
     long ret = -1;
     memset(&extra, 0, sizeof extra);
+    memset(&fetched, 0, sizeof fetched);
+    fetched.content = room, fetched.content_length = sizeof room;
     extra.headers = more, extra.num_headers = 1;
     switch (atoi(url + 1)) {
 %s
@@ -215,6 +283,7 @@ int main(void)
 START = {
     "by number": (
         "N(0x10000, 1, on_get); if (N(0x10706)) { N(0x10707, by_number);"
+        "N(0x10707, nothing_by_number); N(0x10707, nothing_by_function);"
         "N(0x10707, by_function); N(0x10707, noreturn_by_number);"
         "N(0x10707, noreturn_by_function); N(0x10707, nested_by_number);"
         "N(0x10707, nested_by_function); }",
@@ -222,6 +291,7 @@ START = {
     ),
     "by function": (
         "set_backend_get(on_get); if (IS_STORAGE()) { STORAGE_ALLOW(by_number);"
+        "STORAGE_ALLOW(nothing_by_number); STORAGE_ALLOW(nothing_by_function);"
         "STORAGE_ALLOW(by_function); STORAGE_ALLOW(noreturn_by_number);"
         "STORAGE_ALLOW(noreturn_by_function); STORAGE_ALLOW(nested_by_number);"
         "STORAGE_ALLOW(nested_by_function); }",
@@ -266,6 +336,7 @@ def test_every_way_to_make_a_call_gives_the_same(guest, compiler, start):
         shared_memory=2,
         debug=True,
         control_ephemeral=True,
+        fetch=lambda wanted: Fetched(0, 203, content=b"fetched"),
     )
     for name, numbers in ways().items():
         answers = [ask(vm, number) for number in numbers]
