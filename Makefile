@@ -62,6 +62,7 @@ bench: $(VENV)/dev examples ## measure, print a table, write bench/results/lates
 	$(PYTHON) bench/workers.py
 	$(PYTHON) bench/beside.py
 	$(PYTHON) bench/restart.py
+	$(PYTHON) bench/cold.py
 	$(PYTHON) bench/counters.py
 
 fmt: $(VENV)/dev ## format everything
