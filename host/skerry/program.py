@@ -16,7 +16,7 @@ from skerry.log import Log
 from skerry.message import Client, Cut, Request, Response, Streamed, Upload
 from skerry.native import BATCH, NativeError, Remains, Stream, Vm
 from skerry.pool import REST, Pool
-from skerry.start import Started
+from skerry.started import Started
 from skerry.streaming import Body, arrives, gather, settle, take_in
 from skerry.tasks import Tasks
 from skerry.wanted import Fetched

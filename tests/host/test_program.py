@@ -20,8 +20,8 @@ from skerry.errors import ProgramError
 from skerry.log import Log
 from skerry.message import Request
 from skerry.native import BATCH, Vm
+from skerry.options import arguments, environment
 from skerry.program import Program
-from skerry.start import arguments, environment
 from skerry.start import start as boot
 
 LONG = 60.0
