@@ -9,9 +9,10 @@ from skerry import native
 from skerry.config import Program as Config
 from skerry.errors import ProgramError
 from skerry.log import Log
-from skerry.native import Remains, Stream
+from skerry.native import Remains, Stream, Vm
 from skerry.symbols import Symbols
 
+INLINE = 0.001  # seconds that a request may hold up the event loop
 _HAND_OVER = 10.0  # seconds that storage calls get to end before a hand-over
 
 # What became of the storage of the same program as it was started before: there was
@@ -52,6 +53,17 @@ class Started:
                 text = self.symbols.explain(text)
             if self.config.stdout or stream in (Stream.LOG, Stream.HOST):
                 log.program(self.config.name, stream, text)
+
+    def clone(self, look: bool = False) -> Vm:
+        """A machine for its requests; (look): see Vm."""
+        return Vm(
+            self.snapshot,
+            self.console,
+            self.config.max_request_time,
+            INLINE,
+            self.storage,
+            look=look,
+        )
 
     def hold_opener(self, fd: int) -> None:
         """Takes over (fd), where its guests ask for files."""
