@@ -144,7 +144,7 @@ class Reader:
         self.base = base
         self.problems = problems
         self.keeping = Keeping(base, problems)
-        self.places = Places(base, problems)
+        self.places = Places(base, problems, self.keeping.claim)
         groups = {entry.name: entry for entry in entries if entry.is_group}
         self.groups = {COMPUTE: Entry(COMPUTE, 0)} | groups
 

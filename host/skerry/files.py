@@ -86,7 +86,7 @@ def open_files(
         if config.storage:
             memory = hold(os.memfd_create("skerry-storage", os.MFD_CLOEXEC))
             control = memory, hold(open_anew(memory))
-        opener = hold(_open_door(config)) if has_opener(config) else -1
+        opener = hold(open_door_of(config)) if has_opener(config) else -1
         yield Files(opened, second, storage, control, opener)
 
 
@@ -106,7 +106,9 @@ def policy_of(config: Config) -> Policy:
     )
 
 
-def _open_door(config: Config) -> int:
+def open_door_of(config: Config) -> int:
+    """Where guests of (config) ask for files: the caller's. ProgramError when a path of
+    it is not there."""
     try:
         return open_door(policy_of(config))
     except OSError as error:

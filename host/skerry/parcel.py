@@ -45,6 +45,7 @@ class Contents(msgspec.Struct):
     symbols: bytes
     files: int
     storage_files: int
+    tasks: int  # of storage, that wait
 
 
 def pack(started: Started) -> Parcel:
@@ -73,8 +74,22 @@ def pack(started: Started) -> Parcel:
         started.symbols.packed,
         len(files),
         len(storage_files),
+        started.storage.counts().tasks_pending if started.storage else 0,
     )
     return Parcel(msgspec.json.encode(contents, enc_hook=str), tuple(fds), seat)
+
+
+def is_plain(parcel: Parcel) -> bool:
+    """Whether its memory is all that it takes along, but for where its guests ask for
+    files."""
+    contents = read_contents(parcel)
+    return not (contents.files or contents.storage_files or contents.tasks)
+
+
+def door_of(parcel: Parcel) -> int | None:
+    """The index of the descriptor at which its guests ask for files, if one does."""
+    contents = read_contents(parcel)
+    return 1 + contents.files if has_opener(contents.config) else None
 
 
 def unpack(parcel: Parcel) -> Started:

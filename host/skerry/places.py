@@ -1,5 +1,6 @@
 """The keys that name further files of a program: paths, once they are checked."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,16 +12,21 @@ _Item = str | dict[str, Any]
 
 
 class Places:
-    """Checks the programs of one configuration, which is in directory (base)."""
+    """Checks the programs of one configuration, which is in directory (base). (claim)
+    raises ValueError when a file belongs to another program."""
 
-    def __init__(self, base: Path, problems: Problems) -> None:
+    def __init__(
+        self, base: Path, problems: Problems, claim: Callable[[Path, Entry], None]
+    ) -> None:
         self.base = base
+        self.claim = claim
         self.problems = problems
         self.sources: dict[Path, str] = {}  # of files that are fetched: URIs
 
     def read(self, entry: Entry, fields: dict[str, Field]) -> dict[str, object]:
         """The values of those keys that (entry), which means (fields), has."""
         found: dict[str, object] = {}
+        self.check_state(entry, fields)
         for key, find in (
             ("cold_start_file", self.cold_start),
             ("allowed_paths", self.allowed),
@@ -31,6 +37,8 @@ class Places:
                 continue
             try:
                 found[key] = find(cast(Any, field.value))
+                if key == "cold_start_file":
+                    self.claim(cast(Path, found[key]), entry)
             except ValueError as error:
                 self.problems.add(field.line, str(error), entry.name, key)
                 found[key] = None
@@ -38,6 +46,13 @@ class Places:
 
     def cold_start(self, text: str) -> Path:
         return storage_file(text, self.base)
+
+    def check_state(self, entry: Entry, fields: dict[str, Field]) -> None:
+        """What storage keeps is newer than any frozen machine."""
+        field = fields.get("cold_start_file")
+        if field and fields.get("storage_file"):
+            message = "expected no storage_file beside it"
+            self.problems.add(field.line, message, entry.name, "cold_start_file")
 
     def downloads(self, items: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
         return [

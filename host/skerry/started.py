@@ -17,7 +17,8 @@ _HAND_OVER = 10.0  # seconds that storage calls get to end before a hand-over
 
 # What became of the storage of the same program as it was started before: there was
 # none to take over; it lives on; it has to be handed over; or it has been left behind.
-Origin = Literal["new", "kept", "handed", "fresh"]
+# Or all of the program comes from its cold-start file.
+Origin = Literal["new", "kept", "handed", "fresh", "cold"]
 
 
 class Started:

@@ -6,10 +6,9 @@ import msgspec
 
 from skerry.config import Program as Config
 from skerry.errors import ProgramError
-from skerry.files import has_opener
 from skerry.keys import FRESH
 from skerry.options import arguments, environment
-from skerry.parcel import Contents, Parcel, attach_old, copies
+from skerry.parcel import Contents, Parcel, attach_old, copies, door_of
 from skerry.started import Started
 
 _LOST = (
@@ -62,7 +61,8 @@ def succeed(started: Started, parcel: Parcel, old: Contents) -> None:
     config, storage = started.config, started.storage
     assert storage
     limit = old.config.max_storage_time
-    opener = parcel.fds[1 + old.files] if has_opener(old.config) else -1
+    door = door_of(parcel)
+    opener = parcel.fds[door] if door else -1
     _, before = attach_old(started, old, copies(parcel, old), opener, limit)
     assert before
     if before.leaves and storage.restores:

@@ -134,7 +134,6 @@ def test_every_key_reaches_the_program(directory):
         "ephemeral": False,
         "control_ephemeral": True,
         "warmup": {"num_requests": 5, "headers": ["A: b"]},
-        "cold_start_file": "cold",
         "hugepages": True,
         "allowed_paths": ["/etc", {"real": "hello", "virtual": "/data"}],
         "current_working_directory": "/data",
@@ -148,7 +147,6 @@ def test_every_key_reaches_the_program(directory):
         "download": (Download("https://some.where/data", here / "data", None),),
         "arg": FromHeader("X-Arg"),
         "warmup": Warmup(5, "/", "GET", ("A: b",)),
-        "cold_start_file": here / "cold",
         "allowed_paths": (
             AllowedPath(Path("/etc"), "/etc", True, False),
             AllowedPath(here / "hello", "/data", False, False),
@@ -161,7 +159,25 @@ def test_every_key_reaches_the_program(directory):
     for key, value in (keys | read).items():
         assert getattr(program, key) == value
     assert isinstance(program.max_boot_time, float)
-    assert keys.keys() | {"filename"} == KEYS.keys()
+    assert keys.keys() | {"filename", "cold_start_file"} == KEYS.keys()
+
+
+def test_a_cold_start_file_is_beside_the_configuration_and_of_one_program(directory):
+    program = directory.hello(cold_start_file="cold")
+    assert program.cold_start_file == directory.path / "cold"
+    (problem,) = directory.problems(
+        '"a": {"filename": "hello", "cold_start_file": "cold"},'
+        '"b": {"filename": "hello", "cold_start_file": "cold"}'
+    )
+    assert "b.cold_start_file: expected a file of its own" in problem
+
+
+def test_a_cold_start_file_is_not_for_storage_that_is_kept(directory):
+    (problem,) = directory.problems(
+        '"a": {"filename": "hello", "storage": true, "storage_file": "state",'
+        '"cold_start_file": "cold"}'
+    )
+    assert problem.endswith("a.cold_start_file: expected no storage_file beside it")
 
 
 STORAGE_TEST = """\

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from skerry.channel import Nonsense
 from skerry.child import Child
+from skerry.cold import NotUsable
 from skerry.config import Program
 from skerry.errors import ProgramError
 from skerry.files import open_files
@@ -32,6 +33,7 @@ from skerry.messages import (
 )
 from skerry.supervise.jailed import tell
 from skerry.supervise.programs import Edition, Entry, enter
+from skerry.supervise.thaw import thaw
 
 _END = 5.0  # seconds that it gets to end when all is done
 _TRIES = 3  # deaths of the boot process that one program may cost
@@ -71,7 +73,8 @@ class Starter:
     async def start(self, orders: Sequence[Order], done: Done) -> None:
         """Calls (done) with what has come of each of (orders), as it comes. Raises
         CannotServe when this machine does not serve."""
-        missing = {next(self._numbers): each for each in orders}
+        numbered = {next(self._numbers): each for each in orders}
+        missing = await self._thaw(numbered, done)
         deaths: Counter[int] = Counter()
         threads = max(1, len(os.sched_getaffinity(0)))
         while missing:
@@ -81,6 +84,31 @@ class Starter:
             if missing:
                 threads = 1  # so that the next death has one cause
                 self._blame(run, deaths, how)
+
+    async def _thaw(self, orders: dict[int, Order], done: Done) -> dict[int, Order]:
+        """Those of (orders) that have to be started; the others are (done), as their
+        machines are kept in files."""
+        missing = {}
+        for number, order in orders.items():
+            entry = await asyncio.to_thread(self._thaw_one, number, order)
+            if entry:
+                done(entry)
+            else:
+                missing[number] = order
+        return missing
+
+    def _thaw_one(self, number: int, order: Order) -> Entry | None:
+        config, path = order.config, order.config.cold_start_file
+        if path is None or order.old or order.program:
+            return None
+        try:
+            return thaw(number, config, path)
+        except NotUsable as error:
+            self._log.info(f"program '{config.name}': not taken from {path}: {error}")
+            return None
+        except ProgramError as error:
+            news = NotBooted(number, error.step, error.reason)
+            return enter(config, news, ())
 
     async def _attend(self, run: "_Run", threads: int) -> str:
         """Runs a boot process to its end; returns how that was."""

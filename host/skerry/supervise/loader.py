@@ -20,6 +20,7 @@ from skerry.supervise.programs import (
     ready_line,
 )
 from skerry.supervise.reloaded import Outcome
+from skerry.supervise.thaw import keep
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,9 @@ class Loader:
             await asyncio.to_thread(exchange.commit, order, edition)
         except OSError as error:
             return self._take_back(order, edition, error)
+        path = order.config.cold_start_file
+        if path and edition.origin == "new":
+            await asyncio.to_thread(keep, edition, path, self._log)
         return entry
 
     def _take_back(self, order: Order, edition: Edition, error: OSError) -> Entry:

@@ -137,6 +137,8 @@ def ready_line(edition: Edition, origin: str = "") -> str:
     """What the log says of a program that has started, and that came from (origin)."""
     config = edition.config
     parts = [origin] if origin else []
+    if edition.origin == "cold":
+        parts.append("cold start")
     if config.storage:
         parts.append("storage")
     if config.shared_memory:
