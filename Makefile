@@ -51,6 +51,9 @@ asan: $(VENV)/dev examples ## the core's Python tests with the extension under A
 crash: $(VENV)/dev ## kill what serves, and see that nothing is lost (SECONDS=60)
 	$(PYTHON) -m tests.crash --seconds $(SECONDS) --seed $(SEED)
 
+soak: $(VENV)/dev examples ## load programs that use everything, see that nothing is left (SECONDS=60)
+	$(PYTHON) -m tests.soak --seconds $(SECONDS) --seed $(SEED)
+
 bench: $(VENV)/dev examples ## measure, print a table, write bench/results/latest.json
 	$(PYTHON) bench/micro.py
 	$(PYTHON) bench/commits.py
@@ -59,6 +62,7 @@ bench: $(VENV)/dev examples ## measure, print a table, write bench/results/lates
 	$(PYTHON) bench/workers.py
 	$(PYTHON) bench/beside.py
 	$(PYTHON) bench/restart.py
+	$(PYTHON) bench/cold.py
 	$(PYTHON) bench/counters.py
 
 fmt: $(VENV)/dev ## format everything
@@ -89,4 +93,4 @@ $(VENV)/dev: $(VENV)/built
 	@touch $@
 
 .PHONY: help build serve examples test test-host test-native test-hardware check fuzz
-.PHONY: asan crash bench fmt stats clean
+.PHONY: asan crash soak bench fmt stats clean

@@ -50,6 +50,11 @@ class Micro:
         with closing(subject.open_counter()) as counter:
             return self._over_floor(counter)
 
+    def headers_over_floor(self) -> float:
+        """The whole request, which brings 10 headers; its answer has 20."""
+        with closing(subject.open_headers()) as program:
+            return self._over_floor(program, 10)
+
     def regex_over_floor(self) -> float:
         """The whole request, its match included."""
         with closing(subject.open_regex()) as program:
@@ -64,7 +69,7 @@ class Micro:
         with closing(subject.open_hello()) as hello:
             asked = [exits_per_call(hello, headers) for headers in HEADERS]
         with closing(subject.open_headers()) as program:
-            answered = exits_per_call(program, 0)
+            answered = exits_per_call(program, 10)
         return max(*asked, answered)
 
     def boot_ms(self) -> float:
@@ -88,9 +93,9 @@ class Micro:
             work = asking.ratio(program, b"/fetch", b"/plain", BATCH, self.rounds)
             return asyncio.run(work)
 
-    def _over_floor(self, machine: subject.Machine) -> float:
+    def _over_floor(self, machine: subject.Machine, headers: int = 0) -> float:
         """Turns of BATCH calls beside turns of BATCH bare exits, by the median."""
-        ours = timed(lambda: machine.calls(BATCH))
+        ours = timed(lambda: machine.calls(BATCH, headers))
         ours()
         floor = timed(lambda: self.floor.exit(BATCH))
         return pairs.median_ratio(pairs.rounds(ours, floor, self.rounds))
@@ -135,6 +140,7 @@ def anonymous_kib() -> int:
 FIGURES: tuple[Callable[[Micro], float], ...] = (
     Micro.call_reset_over_floor,
     Micro.storage_over_floor,
+    Micro.headers_over_floor,
     Micro.regex_over_floor,
     Micro.fetch_over_request,
     Micro.reset_us,

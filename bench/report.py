@@ -29,6 +29,9 @@ class Limit:
 LIMITS = {
     "call_reset_over_floor": Limit("hello: call + reset / bare KVM_RUN", 1.15, "x"),
     "storage_over_floor": Limit("counter: call + reset / bare KVM_RUN", 3.4, "x"),
+    "headers_over_floor": Limit(
+        "10 headers read, 20 set: call + reset / bare KVM_RUN", 2.0, "x"
+    ),
     "regex_over_floor": Limit(
         "match in 200 bytes: call + reset / bare KVM_RUN", 2.7, "x"
     ),
@@ -65,6 +68,7 @@ LIMITS = {
     "stream_floor_over_ours": Limit("stream: bare uvloop / ours", 5.0, "x"),
     "p99_beside_slow": Limit("p99 of hello: beside slow / alone", 15, "x"),
     "start_ms": Limit("skerry serve: start to first answer", 1000, "ms"),
+    "cold_over_start": Limit("first answer: with / without cold_start_file", 0.8, "x"),
     "restart_ms": Limit("worker killed: until the next answer", 400, "ms"),
 }
 

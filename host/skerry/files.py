@@ -102,7 +102,7 @@ def policy_of(config: Config) -> Policy:
     return Policy(
         config.allowed_paths,
         config.current_working_directory,
-        file.with_name(file.name + ".state") if config.storage else None,
+        Path(f"{file}.state") if config.storage else None,
     )
 
 

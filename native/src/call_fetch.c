@@ -140,7 +140,7 @@ static int begin(struct machine *m, struct asked *a, const struct host_call *c)
 long call_fetch(struct host_call *c)
 {
     struct machine *m = c->m;
-    if (m->booting || m->warming)
+    if (m->booting || m->warming || m->exchange.stream.in_piece)
         return -EAGAIN;
     if (!m->exchange.request)
         return machine_fail(m, "fetch in storage, which all requests wait for");

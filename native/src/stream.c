@@ -56,8 +56,6 @@ static int end_piece(struct machine *m, struct stream *s, enum stop stop,
     s->in_piece = 0;
     if (stop == STOP_RETURNED)
         return take(m, s, reply);
-    if (stop == STOP_FETCH)
-        return machine_fail(m, "fetched while it made a piece");
     return machine_fail(m, "responded while it made a piece"); /* unless there is why */
 }
 

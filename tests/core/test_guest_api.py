@@ -473,7 +473,13 @@ def test_extra_headers_come_last_and_are_at_most_64(guest):
     answer = vm.request(Request(b"POST", b"/64", b"", b"", b"", b"X-Zero: 0"))
     assert (answer.status, answer.body) == (201, b"body")
     numbered = [f"X-{i}: {i * i}" for i in range(1, 64)]
-    assert lines(answer.head) == ["X-Before: 1", "X-Zero: 0", *numbered]
+    caching = "Cache-Control: public, max-age=1, stale-while-revalidate=2"
+    assert lines(answer.head) == [
+        "X-Before: 1",
+        "X-Zero: 0",
+        *numbered,
+        f"{caching}, stale-if-error=3",
+    ]
     assert do(vm, "/0", b"ignored") == (201, b"body")
     assert do(vm, "/65", b"X-Zero: 0")[0] == 500
     assert vm.failure == "response: 65 extra headers"

@@ -198,11 +198,6 @@ WRONG = {
         'begin_streaming_response(200, "a", 1, 100, piece, arg);',
         "responded while it made a piece",
     ),
-    "fetch": (
-        "struct curl_op op; memset(&op, 0, sizeof op);"
-        'sys_fetch("/x", 2, NULL, &op); return give(arg, 10);',
-        "fetched while it made a piece",
-    ),
     "memory": (
         "static volatile char big[8 << 20];"
         "for (int i = 0; i < 8 << 20; i += 4096) big[i] = 1; return give(arg, 10);",

@@ -59,7 +59,7 @@ def test_check_reports_all_problems_of_a_bad_file(tmp_path):
     assert [line.partition(": ")[0] for line in lines] == [f"{file}:2"] + [
         f"{file}:3"
     ] * (len(lines) - 1)
-    assert len(lines) == 3
+    assert len(lines) == 4
     done = skerry("check", file, "--json")
     assert (done.returncode, done.stderr) == (1, b"")
     assert json.loads(done.stdout) == {"problems": lines}

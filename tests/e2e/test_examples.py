@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 from support.server import EXAMPLES, Server, skerry
 
-NAMES = {"hello", "counter", "scounter", "echo", "greet"}
+NAMES = {"hello", "counter", "scounter", "echo", "greet", "kitchen-sink"}
 
 
 def test_counters_count_requests():
@@ -30,7 +30,7 @@ def test_every_response_says_what_and_when_it_is(examples):
 
 def test_the_log_tells_that_each_program_is_ready_and_when(examples):
     ready = re.findall(
-        r"^Program '(\w+)' is loaded \(.*ready=[\d.]+ms\)$", examples.log, re.M
+        r"^Program '([\w-]+)' is loaded \(.*ready=[\d.]+ms\)$", examples.log, re.M
     )
     assert set(ready) == NAMES
     assert len(ready) == len(NAMES)

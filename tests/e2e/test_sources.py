@@ -159,7 +159,7 @@ def test_a_second_program_of_the_archive_is_what_storage_runs(
 ):
     uri = site.put("/steps", pair(1, 10), pair(100, 10), pair(100, 1))
     keys = {"uri": uri, "filename": str(tmp_path / "steps"), "storage": True}
-    server = serve(steps=keys)
+    server = serve(steps=keys | {"live_update": "fresh"})
     assert [server.get("/steps").body for _ in range(2)] == [b"10", b"20"]
     # The state is that of the storage program: it lives on while that is the same.
     assert reload(server) == "changed: steps; as before: 0"

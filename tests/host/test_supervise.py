@@ -129,6 +129,50 @@ def test_a_worker_that_hangs_is_ended(monkeypatch):
     assert "worker 1 has not answered for" in said
 
 
+class Recorder:
+    """A worker that is told things, as (told)."""
+
+    def __init__(self):
+        self.told = []
+        self.channel = self
+
+    async def send(self, order, fds=()):
+        self.told.append(order)
+
+
+class Reloading:
+    """Joins workers while what is (wanted) becomes (entries)."""
+
+    def __init__(self, wanted, entries):
+        self._wanted, self._entries = wanted, entries
+
+    async def join(self, worker):
+        self._wanted.entries = self._entries
+
+
+def test_a_worker_is_told_to_serve_what_it_was_sent_whatever_is_wanted_meanwhile():
+    (program,) = config(one=1).programs
+    wanted, worker = Wanted(config(one=1)), Recorder()
+    old, new = (
+        {"one": Entry(program, Edition(number, program, b"", (), None, "", 0.0))}
+        for number in (1, 2)
+    )
+
+    async def story():
+        wanted.entries = old
+        outside = Reloading(wanted, new)
+        slot = Slot(1, [], wanted, Tally(), Log(io.StringIO()), outside)
+        told = asyncio.create_task(slot._bring(worker))
+        while len(worker.told) < 2:
+            await asyncio.sleep(0)
+        told.cancel()
+
+    asyncio.run(story())
+    added, served = worker.told
+    assert added.id == 1
+    assert served.programs == [("one", 1)]
+
+
 async def hold(editions):
     """Nobody has to wait for these tests."""
 

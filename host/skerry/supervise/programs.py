@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -106,13 +106,13 @@ def editions(entries: Entries) -> list[Edition]:
     return [each.edition for each in entries.values() if each.edition]
 
 
-def use(wanted: Wanted) -> Use:
+def use(entries: Entries, held: Set[int]) -> Use:
     """What workers are told to serve."""
     served = [
         (name, each.edition.id if each.edition else None)
-        for name, each in wanted.entries.items()
+        for name, each in entries.items()
     ]
-    return Use(served, sorted(wanted.held))
+    return Use(served, sorted(held))
 
 
 def enter(config: Program, news: Booted | NotBooted, fds: tuple[int, ...]) -> Entry:

@@ -169,7 +169,8 @@ class Slot:
             return False
 
     async def _bring(self, child: Child[WorkerNews]) -> bool:
-        entries = self._wanted.entries
+        # What is wanted may change at any await: it is told what it has been sent.
+        entries, held = self._wanted.entries, self._wanted.held
         for each in editions(entries):
             if each.id not in self._sent:
                 with each.for_one_more() as fds:
@@ -177,7 +178,7 @@ class Slot:
                 self._sent.add(each.id)
         if self._outside:
             await self._outside.join(child)
-        return await self._say(child, use(self._wanted), Serving)
+        return await self._say(child, use(entries, held), Serving)
 
     async def settle(self, programs: Sequence[int], seconds: float) -> None:
         """Returns when the worker has nothing in flight for (programs), editions by id,
