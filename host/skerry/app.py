@@ -9,9 +9,9 @@ from skerry.fetching import Fetching, Nowhere, Outside
 from skerry.log import Log
 from skerry.message import Request, Response
 from skerry.native import NativeError
+from skerry.parcel import Parcel, unpack
 from skerry.program import Program
 from skerry.router import Router
-from skerry.start import Parcel, unpack
 
 _LOOK = 0.05  # seconds between looks whether a program that left is done
 _LOOK_CLOSELY = 0.002  # the same, while requests wait for it

@@ -31,7 +31,9 @@ from skerry.messages import (
     Prepared,
     Unfit,
 )
-from skerry.start import Parcel, Started, pack, start
+from skerry.parcel import Parcel, pack
+from skerry.start import start
+from skerry.started import Started
 
 T = TypeVar("T")
 

@@ -11,10 +11,11 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
+
+from skerry.paths import decode_path
 
 _HEADER = struct.Struct("<II")
 _PIECE = 256 << 10
@@ -36,7 +37,7 @@ class Channel(Generic[T]):
     def __init__(self, sock: socket.socket, kind: Any) -> None:
         sock.setblocking(False)
         self._socket = sock
-        self._decoder = msgspec.msgpack.Decoder(kind, dec_hook=_path)
+        self._decoder = msgspec.msgpack.Decoder(kind, dec_hook=decode_path)
         self._encoder = msgspec.msgpack.Encoder(enc_hook=str)
         self._writing = asyncio.Lock()
         self._data = bytearray()
@@ -142,7 +143,3 @@ async def _turn(
 def _settle(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
-
-
-def _path(kind: type, value: Any) -> Path:
-    return Path(value)

@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from skerry.start import Parcel
+from skerry.parcel import Parcel
 
 _MAGIC = b"skerry cold start 1\n"
 _LENGTH = 4  # bytes

@@ -4,7 +4,7 @@ import msgspec
 
 from skerry.config import Program
 from skerry.counts import Counts
-from skerry.start import Origin
+from skerry.started import Origin
 from skerry.wanted import Fetched, Wanted
 
 # --- The supervisor to the boot process ---

@@ -5,6 +5,7 @@ import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from skerry.problems import bare
 
@@ -66,3 +67,8 @@ def variable(match: re.Match[str]) -> str:
         return str(VARIABLES[name]())
     except (OSError, RuntimeError) as error:
         raise ValueError(f"${name} is not known here: {error}") from None
+
+
+def decode_path(kind: type, value: Any) -> Path:
+    """For msgspec, where paths are written as text: with enc_hook=str."""
+    return Path(value)

@@ -34,8 +34,8 @@ from skerry.messages import (
     Settled,
     Use,
 )
+from skerry.parcel import Parcel
 from skerry.remote import Remote
-from skerry.start import Parcel
 
 GRACE = 30.0  # seconds that requests in flight get to finish, if nobody says else
 

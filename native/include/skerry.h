@@ -256,19 +256,23 @@ struct skerry_reply {
     uint64_t used_ns; /* by the request, on_error included */
 };
 enum {
+    /* Of the head; 8 stays free for reply.c. */
     SKERRY_HAS_DATE = 1,
     SKERRY_HAS_SERVER = 2,
     SKERRY_HAS_TYPE = 4,
-    SKERRY_FAILED = 16,  /* the request failed, even if on_error has answered */
-    SKERRY_DISCARD = 32, /* the clone must be closed */
-    SKERRY_LARGE = 64,   /* the answer is still in guest memory: take it, then reset */
-    SKERRY_LINES = 128,  /* the console has lines */
-    SKERRY_BUSY = 256,   /* no answer yet: skerry_resume goes on */
-    SKERRY_UNSYNCED = 512, /* give the answer after skerry_storage_sync */
-    SKERRY_STREAM = 1024,  /* the body comes from skerry_stream, then reset */
-    SKERRY_MORE = 2048,    /* no answer yet: skerry_post gives the next piece of body */
-    SKERRY_TASKS = 65536,  /* a task of storage is due earlier than before */
-    SKERRY_WAITS = 4096,   /* no answer yet: skerry_wanted says what it waits for */
+    /* There is no answer yet: */
+    SKERRY_BUSY = 16,  /* skerry_resume goes on */
+    SKERRY_WAITS = 32, /* skerry_wanted says what it waits for */
+    SKERRY_MORE = 64,  /* skerry_post gives the next piece of body */
+    /* There is one: */
+    SKERRY_FAILED = 128,    /* the request failed, even if on_error has answered */
+    SKERRY_DISCARD = 256,   /* the clone must be closed */
+    SKERRY_LARGE = 512,     /* it is still in guest memory: take it, then reset */
+    SKERRY_STREAM = 1024,   /* the body comes from skerry_stream, then reset */
+    SKERRY_UNSYNCED = 2048, /* give it after skerry_storage_sync */
+    /* Beside either: */
+    SKERRY_LINES = 4096, /* the console has lines */
+    SKERRY_TASKS = 8192, /* a task of storage is due earlier than before */
 };
 enum { SKERRY_OUT_SIZE = 65536, SKERRY_BATCH = 16, SKERRY_PIECE = 65536 };
 
@@ -288,8 +292,8 @@ int skerry_add(struct skerry_vm *vm, const char *method, const char *url,
 
 /* Serves the batch, one request after the other, each from the frozen state. Returns
  * how many replies there are, at least one. It stops behind one that has DISCARD,
- * LARGE, BUSY or WAITS set, and when the inline time is over; what is left of the batch
- * is forgotten. */
+ * LARGE, BUSY, WAITS or STREAM set, and when the inline time is over; what is left of
+ * the batch is forgotten. */
 int skerry_run(struct skerry_vm *vm);
 
 /* Carries a request that is SKERRY_BUSY to its end, on a thread that may wait: its

@@ -1,15 +1,11 @@
-/* call_http.c: host calls about the request and its response. */
+/* call_http.c: host calls about the headers of the request and its response. */
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "hostcall.h"
 
-#define REQUEST_SIDE 0
-#define RESPONSE_SIDE 1
-
-/* HTTP calls need a request: storage functions and start-up have none. */
-static int no_request(struct machine *m, const char *what)
+int hostcall_no_request(struct machine *m, const char *what)
 {
     if (m->exchange.request)
         return 0;
@@ -54,7 +50,7 @@ static struct fields *side(struct machine *m, uint64_t where)
 
 struct fields *hostcall_fields(struct machine *m, uint64_t where, const char *what)
 {
-    if (no_request(m, what) || hostcall_gathered(m) < 0)
+    if (hostcall_no_request(m, what) || hostcall_gathered(m) < 0)
         return NULL;
     return side(m, where);
 }
@@ -70,8 +66,8 @@ int hostcall_copy_field(struct machine *m, uint64_t where, const char *text,
     return ret == 0;
 }
 
-static long change(struct machine *m, uint32_t op, uint64_t where, const char *text,
-                   uint64_t len)
+long hostcall_change(struct machine *m, uint32_t op, uint64_t where, const char *text,
+                     uint64_t len)
 {
     struct fields *f = side(m, where);
     if (!f)
@@ -106,7 +102,7 @@ static int apply(struct machine *m, const uint8_t *data, uint32_t len)
         }
         if (op.op != KVM_API_HTTP_APPEND && op.op != KVM_API_HTTP_SET)
             return machine_fail(m, "gathered header operation 0x%x", op.op);
-        if (change(m, op.op, op.where, text, op.len) < 0)
+        if (hostcall_change(m, op.op, op.where, text, op.len) < 0)
             return -EPROTO;
     }
     return 0;
@@ -128,12 +124,12 @@ int hostcall_gathered(struct machine *m)
 static long change_by_number(struct host_call *c, uint32_t op)
 {
     struct machine *m = c->m;
-    if (no_request(m, "http_set or http_append") || hostcall_gathered(m) < 0)
+    if (hostcall_no_request(m, "http_set or http_append") || hostcall_gathered(m) < 0)
         return -EPROTO;
     const uint8_t *text = guest_view(&m->mem, c->arg[1], c->arg[2]);
     if (!text)
         return machine_fail(m, "header: unreadable text");
-    return change(m, op, int_argument(c, 0), (const char *)text, c->arg[2]);
+    return hostcall_change(m, op, int_argument(c, 0), (const char *)text, c->arg[2]);
 }
 
 long call_append(struct host_call *c)
@@ -164,7 +160,7 @@ static long give(struct machine *m, const char *text, uint64_t len, uint64_t add
 long call_cacheable(struct host_call *c)
 {
     struct machine *m = c->m;
-    if (no_request(m, "set_cacheable") || hostcall_gathered(m) < 0)
+    if (hostcall_no_request(m, "set_cacheable") || hostcall_gathered(m) < 0)
         return -EPROTO;
     const struct caching_said said = {(uint64_t)bool_argument(c, 0), c->arg[1],
                                       c->arg[2], c->arg[3]};
@@ -175,7 +171,7 @@ long call_cacheable(struct host_call *c)
 long call_find(struct host_call *c)
 {
     struct machine *m = c->m;
-    if (no_request(m, "http_find") || hostcall_gathered(m) < 0)
+    if (hostcall_no_request(m, "http_find") || hostcall_gathered(m) < 0)
         return -EPROTO;
     const uint8_t *name = guest_view(&m->mem, c->arg[1], c->arg[2]);
     if (!name)
@@ -190,106 +186,7 @@ long call_find(struct host_call *c)
 long call_method(struct host_call *c)
 {
     const struct request *r = c->m->exchange.request;
-    if (no_request(c->m, "http_method"))
+    if (hostcall_no_request(c->m, "http_method"))
         return -EPROTO;
     return give(c->m, r->method, r->method_len, c->arg[0], c->arg[1]);
-}
-
-static int take_type(struct machine *m, uint64_t addr, uint64_t len)
-{
-    struct exchange *x = &m->exchange;
-    if (len >= sizeof(x->content_type))
-        return machine_fail(m, "response: content type of %lu bytes",
-                            (unsigned long)len);
-    if (guest_read(&m->mem, addr, x->content_type, len) < 0)
-        return machine_fail(m, "response: unreadable content type");
-    if (!field_value_ok(x->content_type, (uint32_t)len))
-        return machine_fail(m, "response: control characters in the content type");
-    x->content_type_len = (uint32_t)len;
-    return 0;
-}
-
-static int take_extra_field(struct machine *m, uint64_t addr)
-{
-    struct guest_buffer header;
-    if (guest_read(&m->mem, addr, &header, sizeof(header)) < 0)
-        return machine_fail(m, "response: unreadable extra headers");
-    const uint8_t *text = guest_view(&m->mem, header.addr, header.len);
-    if (!text)
-        return machine_fail(m, "response: unreadable extra header");
-    return (int)change(m, KVM_API_HTTP_APPEND, RESPONSE_SIDE, (const char *)text,
-                       header.len);
-}
-
-static int take_extra(struct machine *m, uint64_t addr)
-{
-    struct BackendResponseExtra extra;
-    if (addr == 0)
-        return 0;
-    if (guest_read(&m->mem, addr, &extra, sizeof(extra)) < 0)
-        return machine_fail(m, "response: unreadable extra");
-    caching_from_extra(&m->exchange.caching, &extra);
-    if (extra.num_headers > KVM_API_MAX_EXTRA_HEADERS)
-        return machine_fail(m, "response: %u extra headers", extra.num_headers);
-    for (uint32_t i = 0; i < extra.num_headers; i++) {
-        uint64_t at =
-            (uint64_t)(uintptr_t)extra.headers + i * sizeof(struct guest_buffer);
-        if (take_extra_field(m, at) < 0)
-            return -EPROTO;
-    }
-    return 0;
-}
-
-/* The status of a response that may begin now, or -EPROTO. */
-static int check_status(struct machine *m, uint64_t arg, const char *what)
-{
-    int16_t status = (int16_t)arg;
-    if (no_request(m, what) || hostcall_gathered(m) < 0)
-        return -EPROTO;
-    if (status < KVM_API_MIN_STATUS || status > KVM_API_MAX_STATUS)
-        return machine_fail(m, "response: status %d", status);
-    return status;
-}
-
-/* (status, type, type length, body, body length, extra) */
-long call_response(struct host_call *c)
-{
-    struct machine *m = c->m;
-    struct exchange *x = &m->exchange;
-    int status = check_status(m, c->arg[0], "backend_response");
-    if (status < 0)
-        return -EPROTO;
-    x->stream.function = 0;
-    x->body_len = c->arg[4];
-    x->body = guest_view(&m->mem, c->arg[3], x->body_len);
-    if (!x->body)
-        return machine_fail(m, "response: unreadable body");
-    if (take_type(m, c->arg[1], c->arg[2]) < 0 || take_extra(m, c->arg[5]) < 0)
-        return -EPROTO;
-    x->status = status;
-    c->stop = STOP_ANSWERED;
-    return 0;
-}
-
-/* (status, type, type length, body length, function, its argument). The caller's frame
- * lives on below the function's: (arg) may point into it. */
-long call_stream(struct host_call *c)
-{
-    struct machine *m = c->m;
-    struct exchange *x = &m->exchange;
-    int status = check_status(m, c->arg[0], "begin_streaming_response");
-    if (status < 0 || take_type(m, c->arg[1], c->arg[2]) < 0)
-        return -EPROTO;
-    if (!guest_executable(&m->mem, c->arg[4]))
-        return machine_fail(
-            m, "begin_streaming_response: 0x%lx is not a function of the program",
-            (unsigned long)c->arg[4]);
-    x->body_len = 0;
-    x->stream = (struct stream){.function = c->arg[3] ? c->arg[4] : 0,
-                                .arg = c->arg[5],
-                                .total = c->arg[3],
-                                .rsp = vcpu_regs(&m->vm)->rsp};
-    x->status = status;
-    c->stop = STOP_ANSWERED;
-    return 0;
 }

@@ -6,6 +6,9 @@
 
 #define GO_ON (-1) /* not a stop: enter the guest again */
 
+#define REQUEST_SIDE 0 /* whose headers a call is about */
+#define RESPONSE_SIDE 1
+
 /* A host call: arguments in, results out. */
 struct host_call {
     struct machine *m;
@@ -36,6 +39,14 @@ int hostcall_gathered(struct machine *m);
 /* The fields of a side (0 the request, 1 the response), with all that the program has
  * done to them, for the call (what); NULL when that fails the request. */
 struct fields *hostcall_fields(struct machine *m, uint64_t where, const char *what);
+
+/* Tells if the call (what) is made outside of a request, which fails the program:
+ * storage functions and start-up have no request. */
+int hostcall_no_request(struct machine *m, const char *what);
+
+/* Does (op), KVM_API_HTTP_SET or _APPEND, to a side. (len), or -EPROTO. */
+long hostcall_change(struct machine *m, uint32_t op, uint64_t where, const char *text,
+                     uint64_t len);
 
 /* Adds a copy of (text) to a side. Returns 1; 0 when it is no good field; or -EPROTO.
  */

@@ -80,18 +80,22 @@ static int on_io(struct machine *m)
     return STOP_FAILED;
 }
 
+int machine_check_memory(struct machine *m)
+{
+    if (dirty_charge(&m->dirty) <= m->facts->max_request_memory)
+        return 0;
+    return machine_fail(m, "wrote more than max_request_memory (%lu MB)",
+                        (unsigned long)(m->facts->max_request_memory >> 20));
+}
+
 /* The vCPU has reported so many pages that it waits for us to take them. */
 static int on_ring_full(struct machine *m)
 {
     dirty_collect(&m->dirty);
     if (m->dirty.failed || vm_rearm_dirty(&m->vm) < 0)
         return fail(m, "out of memory for the dirty list");
-    if (!m->facts->is_storage &&
-        dirty_charge(&m->dirty) > m->facts->max_request_memory) {
-        machine_fail(m, "wrote more than max_request_memory (%lu MB)",
-                     (unsigned long)(m->facts->max_request_memory >> 20));
+    if (!m->facts->is_storage && machine_check_memory(m) < 0)
         return STOP_FAILED;
-    }
     return GO_ON;
 }
 

@@ -20,4 +20,8 @@ enum stop {
  * m->deadline. When (pause) is not 0: STOP_BUSY soon after that time. */
 enum stop machine_run(struct machine *m, uint64_t pause);
 
+/* 0; or -EPROTO: the request has written to too many of the pages that dirty_collect
+ * has found, and fails. */
+int machine_check_memory(struct machine *m);
+
 #endif

@@ -2,7 +2,6 @@
 #include "serve.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "fetch.h"
@@ -11,53 +10,12 @@
 
 #define ON_ERROR_NS 1000000000UL
 
-int skerry_vm_open(struct skerry_snapshot *snapshot, struct skerry_storage *storage,
-                   const struct skerry_limits *limits, struct skerry_console *console,
-                   struct skerry_vm **out, struct skerry_error *err)
-{
-    struct skerry_vm *vm = calloc(1, sizeof(*vm));
-    if (!vm)
-        return skerry_fail(err, "clone");
-    vm->machine.vm.fd = vm->machine.vm.vcpu_fd = -1;
-    vm->snapshot = snapshot_share(snapshot);
-    vm->storage = storage_share(storage);
-    vm->limits = *limits;
-    vm->process = snapshot->process;
-    vm->out = malloc(SKERRY_OUT_SIZE);
-    int ret = vm->out ? 0 : skerry_fail(err, "clone");
-    if (ret == 0)
-        ret = machine_open(&vm->machine, snapshot, 0, &vm->process, console, err);
-    if (ret < 0) {
-        skerry_vm_close(vm);
-        return ret;
-    }
-    *out = vm;
-    return 0;
-}
-
-void skerry_vm_close(struct skerry_vm *vm)
-{
-    if (!vm)
-        return;
-    storage_abandon(vm->storage, &vm->call);
-    machine_close(&vm->machine);
-    skerry_storage_close(vm->storage);
-    skerry_snapshot_close(vm->snapshot);
-    free(vm->spill.at);
-    free(vm->out);
-    free(vm);
-}
-
 /* The response is complete: also memory is looked at. What on_error answers counts,
  * though the request before it has written too much. */
 static enum stop check_answer(struct machine *m)
 {
     dirty_collect(&m->dirty);
-    if (dirty_charge(&m->dirty) <= m->facts->max_request_memory)
-        return STOP_ANSWERED;
-    machine_fail(m, "wrote more than max_request_memory (%lu MB)",
-                 (unsigned long)(m->facts->max_request_memory >> 20));
-    return STOP_FAILED;
+    return machine_check_memory(m) < 0 ? STOP_FAILED : STOP_ANSWERED;
 }
 
 enum stop serve_run(struct skerry_vm *vm, uint64_t pause)
@@ -280,23 +238,4 @@ int skerry_reset(struct skerry_vm *vm)
 {
     vm->count = 0;
     return reset(vm);
-}
-
-uint64_t skerry_unknown_syscalls(const struct skerry_snapshot *s)
-{
-    return __atomic_load_n(&s->counters.unknown_syscalls, __ATOMIC_RELAXED);
-}
-
-uint64_t skerry_body_limit(const struct skerry_snapshot *s)
-{
-    return s->layout.inbox.end - s->layout.inbox.begin - 1;
-}
-
-uint64_t skerry_differing_pages(const struct skerry_vm *vm)
-{
-    uint64_t differing = 0, size = vm->snapshot->layout.slot_size;
-    const uint8_t *ours = vm->machine.mem.base, *frozen = vm->snapshot->frozen;
-    for (uint64_t at = 0; at < size; at += PAGE_SIZE)
-        differing += memcmp(ours + at, frozen + at, PAGE_SIZE) != 0;
-    return differing;
 }

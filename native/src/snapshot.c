@@ -244,3 +244,13 @@ int machine_reset(struct machine *m, const struct skerry_snapshot *s)
     int ret = drop_pages(m);
     return ret < 0 ? ret : pages;
 }
+
+uint64_t skerry_unknown_syscalls(const struct skerry_snapshot *s)
+{
+    return __atomic_load_n(&s->counters.unknown_syscalls, __ATOMIC_RELAXED);
+}
+
+uint64_t skerry_body_limit(const struct skerry_snapshot *s)
+{
+    return s->layout.inbox.end - s->layout.inbox.begin - 1;
+}

@@ -18,69 +18,6 @@
 #define KEEP_PAGES 64
 #define REPORT_COST 64
 
-static int allowed(const struct program_facts *f, uint64_t function)
-{
-    for (uint32_t i = 0; i < f->allow_count; i++)
-        if (f->allow[i] == function)
-            return 1;
-    return f->allow_count == 0;
-}
-
-static void take_args(const struct machine *caller, struct storage_args *a)
-{
-    const struct kvm_regs *r = vcpu_regs(&caller->vm);
-    a->function = r->rdi;
-    a->count = r->rsi;
-    a->buffers = r->rdx;
-    a->dst = r->rcx;
-    a->dst_len = r->r8;
-}
-
-/* 0, or -EPROTO when requests may not call (function). */
-static int check_function(struct skerry_storage *s, struct machine *caller,
-                          uint64_t function)
-{
-    if (allowed(&s->snapshot->facts, function))
-        return 0;
-    return machine_fail(caller, "storage call: 0x%lx is not on the allow list",
-                        (unsigned long)function);
-}
-
-/* Checks what the caller passed. 0, or -EPROTO when it fails the request. */
-static int check_args(struct skerry_storage *s, struct machine *caller,
-                      struct storage_args *a)
-{
-    if (check_function(s, caller, a->function) < 0)
-        return -EPROTO;
-    if (guest_read(&caller->mem, a->buffers, a->in, a->count * sizeof(*a->in)) < 0)
-        return machine_fail(caller, "storage call: unreadable buffers");
-    for (uint64_t i = 0; i < a->count; i++)
-        if (!guest_view(&caller->mem, a->in[i].addr, a->in[i].len))
-            return machine_fail(caller, "storage call: buffer %lu is unreadable",
-                                (unsigned long)i);
-    if (a->dst && !guest_writable(&caller->mem, a->dst, a->dst_len))
-        return machine_fail(caller, "storage call: unwritable result buffer");
-    return 0;
-}
-
-/* Copies the buffers into the inbox of storage, behind their array. 0, or -E2BIG. */
-static int copy_in(struct machine *m, const struct machine *caller,
-                   struct storage_args *a)
-{
-    struct region inbox = m->mem.layout.inbox;
-    uint64_t at = inbox.begin + sizeof(a->in);
-    for (uint64_t i = 0; i < a->count; i++) {
-        uint64_t len = a->in[i].len;
-        const uint8_t *src = guest_view(&caller->mem, a->in[i].addr, len);
-        if (!src || !region_holds(inbox, at, len))
-            return -E2BIG;
-        guest_write(&m->mem, at, src, len);
-        a->in[i].addr = at;
-        at = (at + len + 15) & ~15UL;
-    }
-    return guest_write(&m->mem, inbox.begin, a->in, a->count * sizeof(*a->in));
-}
-
 void storage_prepare(struct machine *m, const struct storage_args *a)
 {
     struct kvm_api_exchange *page = machine_exchange(m);
@@ -111,17 +48,6 @@ const uint8_t *storage_result(struct machine *m, uint64_t *len)
     return page->result_ready && *len <= KVM_API_EXCHANGE_DATA ? page->data : NULL;
 }
 
-static uint64_t copy_out(struct machine *caller, const struct storage_args *a,
-                         const uint8_t *result, uint64_t len)
-{
-    if (!a->dst)
-        return len;
-    if (len > a->dst_len)
-        len = a->dst_len;
-    guest_write(&caller->mem, a->dst, result, len);
-    return len;
-}
-
 int storage_mend(struct skerry_storage *s)
 {
     struct skerry_error err;
@@ -148,7 +74,7 @@ static int enter(struct skerry_storage *s, struct storage_args *a,
     if (ret < 0)
         return ret;
     struct machine *m = &s->machine;
-    if (copy_in(m, caller, a) < 0) {
+    if (storage_copy_in(m, caller, a) < 0) {
         console_note(m->console, "storage call: arguments do not fit");
         return -E2BIG;
     }
@@ -219,7 +145,7 @@ static uint64_t commit(struct skerry_storage *s, const struct storage_args *a,
                      strerror(-ret), (unsigned long)a->function);
         return MINUS_ONE;
     }
-    return copy_out(caller, a, result, len);
+    return storage_copy_out(caller, a, result, len);
 }
 
 static uint64_t finish(struct skerry_storage *s, const struct storage_args *a,
@@ -292,24 +218,13 @@ static int begin(struct skerry_storage *s, struct storage_call *call,
     return carry_on(s, call, caller, pause);
 }
 
-/* What the caller passed: 0; -EPROTO: that fails the request; or its result. */
-static long take_call(struct skerry_storage *s, struct storage_call *call,
-                      struct machine *caller)
-{
-    call->order.number = 0;
-    take_args(caller, &call->args);
-    if (call->args.count > KVM_API_MAX_BUFFERS)
-        return -1;
-    return check_args(s, caller, &call->args);
-}
-
 static long take_order(struct skerry_storage *s, struct storage_call *call,
                        struct machine *caller)
 {
     struct task_order *o = &call->order;
     long ret = call_take_order(caller, o);
     if (ret == 0 && o->number == KVM_API_STORAGE_TASK)
-        ret = check_function(s, caller, o->function);
+        ret = storage_check_function(s, caller, o->function);
     return ret;
 }
 
@@ -324,8 +239,9 @@ int storage_answer(struct skerry_storage *s, struct storage_call *call,
     if (call->step == STEP_RUNNING)
         return carry_on(s, call, caller, pause);
     if (call->step == STEP_NONE) {
+        call->order.number = 0;
         long ret = storage_is_order(caller) ? take_order(s, call, caller)
-                                            : take_call(s, call, caller);
+                                            : storage_take_args(s, caller, &call->args);
         if (ret < 0)
             return ret == -EPROTO ? STOP_FAILED : end(call, caller, (uint64_t)ret);
         call->step = STEP_WAITING;

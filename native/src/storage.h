@@ -49,6 +49,23 @@ int storage_answer(struct skerry_storage *s, struct storage_call *call,
 /* The caller ends while its call waits or runs: what it has done is taken back. */
 void storage_abandon(struct skerry_storage *s, struct storage_call *call);
 
+/* Takes what (caller) has passed: 0; -EPROTO: that fails the request; or its result. */
+long storage_take_args(struct skerry_storage *s, struct machine *caller,
+                       struct storage_args *a);
+
+/* 0, or -EPROTO when requests may not call (function). */
+int storage_check_function(struct skerry_storage *s, struct machine *caller,
+                           uint64_t function);
+
+/* Copies the buffers into the inbox of the storage machine (m), behind their array. 0,
+ * or -E2BIG. */
+int storage_copy_in(struct machine *m, const struct machine *caller,
+                    struct storage_args *a);
+
+/* Gives (caller) as much of (result) as it has room for. Returns how much that is. */
+uint64_t storage_copy_out(struct machine *caller, const struct storage_args *a,
+                          const uint8_t *result, uint64_t len);
+
 /* Tells if (caller) asks for something to be run later, or not to be. */
 int storage_is_order(const struct machine *caller);
 
@@ -72,6 +89,7 @@ int storage_close_files(struct skerry_storage *s);
 
 /* It is taken back, and what it has opened is closed. */
 void storage_roll_back(struct skerry_storage *s);
+
 /* What the function returned, by either way: bytes and length, or NULL. */
 const uint8_t *storage_result(struct machine *m, uint64_t *len);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "images.h"
+#include "store_sync.h"
 #include "watchdog.h"
 
 static enum phase phase_of(uint32_t state)
@@ -87,43 +88,14 @@ static int make_record(struct store *s, uint32_t count)
     return ret;
 }
 
-/* What came of a sync, or of a step that has one, is (ret). The kernel tells of a
- * failed sync once, and may have dropped what it could not write: later ones prove
- * nothing. A full disk is no such failure. */
-static int note_sync(struct store *s, int ret)
-{
-    if (ret < 0 && ret != -ENOSPC && ret != -EDQUOT && ret != -EFBIG && ret != -ENOMEM)
-        __atomic_store_n(&s->control->lost, 1, __ATOMIC_SEQ_CST);
-    return ret;
-}
-
-/* One process syncs at a time: all share one open file, and the kernel tells of a
- * failure only once. Nobody may take the next sync's word before that is noted. */
-static void begin_sync(struct store *s)
-{
-    struct lock_ticket ticket = {0};
-    while (lock_take(&s->control->syncing, &s->seat, &ticket, UINT64_MAX) < 0)
-        ;
-}
-
-static void end_sync(struct store *s)
-{
-    lock_give(&s->control->syncing, &s->seat);
-}
-
-static int is_lost(const struct store *s)
-{
-    return __atomic_load_n(&s->control->lost, __ATOMIC_SEQ_CST) != 0;
-}
-
 static int begin_log(struct store *s, const struct journal_place *now,
                      struct journal_place *next)
 {
-    begin_sync(s);
-    int ret = note_sync(s, journal_checkpoint(s->file, now, &s->record, 1, next));
+    store_begin_sync(s);
+    int ret = store_note_sync(s, journal_checkpoint(s->file, now, &s->record, 1, next));
     if (ret < 0 && journal_void(s->file, now) < 0) /* it may lead to the new log */
         __atomic_store_n(&s->control->lost, 1, __ATOMIC_SEQ_CST);
-    end_sync(s);
+    store_end_sync(s);
     return ret;
 }
 
@@ -158,7 +130,7 @@ static int write_ahead(struct store *s, uint32_t count)
     next->sequence++;
     if (s->file < 0)
         return 0;
-    if (is_lost(s))
+    if (store_is_lost(s))
         return -EIO;
     int ret = make_record(s, count);
     return ret < 0 ? ret : journal_append(s->file, now, &s->record, next);
@@ -200,9 +172,9 @@ static int undo(struct store *s)
     struct control *c = s->control;
     int ret = 0;
     if (s->file >= 0) {
-        begin_sync(s);
-        ret = note_sync(s, journal_void(s->file, &c->places[which(c)]));
-        end_sync(s);
+        store_begin_sync(s);
+        ret = store_note_sync(s, journal_void(s->file, &c->places[which(c)]));
+        store_end_sync(s);
     }
     if (ret == 0)
         take_back(s, images_compare_all(s));
@@ -246,44 +218,4 @@ void store_give(struct store *s)
     struct control *c = s->control;
     __atomic_store_n(&c->reached, store_sequence(s), __ATOMIC_RELEASE);
     lock_give(&c->lock, &s->seat);
-}
-
-int store_must_wait(const struct store *s, uint64_t sequence)
-{
-    const struct control *c = s->control;
-    return c->waits && __atomic_load_n(&c->synced, __ATOMIC_ACQUIRE) < sequence;
-}
-
-static void raise_to(uint64_t *at, uint64_t value)
-{
-    uint64_t now = __atomic_load_n(at, __ATOMIC_RELAXED);
-    while (now < value && !__atomic_compare_exchange_n(
-                              at, &now, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-        ;
-}
-
-/* With (syncing) held: what somebody else has synced meanwhile is done. */
-static int sync_once(struct store *s, uint64_t wanted)
-{
-    struct control *c = s->control;
-    if (is_lost(s))
-        return -EIO;
-    if (__atomic_load_n(&c->synced, __ATOMIC_ACQUIRE) >= wanted)
-        return 0;
-    uint64_t sequence = __atomic_load_n(&c->reached, __ATOMIC_ACQUIRE);
-    int ret = note_sync(s, journal_sync(s->file));
-    if (ret == 0)
-        raise_to(&c->synced, sequence);
-    return ret;
-}
-
-int store_sync(struct store *s)
-{
-    uint64_t wanted = __atomic_load_n(&s->control->reached, __ATOMIC_ACQUIRE);
-    if (s->file < 0)
-        return 0;
-    begin_sync(s);
-    int ret = sync_once(s, wanted);
-    end_sync(s);
-    return ret;
 }

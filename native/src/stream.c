@@ -30,15 +30,6 @@ static void enter(struct machine *m, struct stream *s)
     vcpu_call(&m->vm, &c, 0);
 }
 
-static int check_memory(struct machine *m)
-{
-    dirty_collect(&m->dirty);
-    if (dirty_charge(&m->dirty) <= m->facts->max_request_memory)
-        return 0;
-    return machine_fail(m, "wrote more than max_request_memory (%lu MB)",
-                        (unsigned long)(m->facts->max_request_memory >> 20));
-}
-
 /* Takes what the function has returned into (reply): a pointer and a length. */
 static int take(struct machine *m, struct stream *s, struct skerry_reply *reply)
 {
@@ -55,7 +46,8 @@ static int take(struct machine *m, struct stream *s, struct skerry_reply *reply)
     s->written += len;
     if (s->written < s->total)
         reply->flags |= SKERRY_STREAM;
-    return check_memory(m);
+    dirty_collect(&m->dirty);
+    return machine_check_memory(m);
 }
 
 static int end_piece(struct machine *m, struct stream *s, enum stop stop,

@@ -17,6 +17,7 @@ static int journal_is_long_enough(const struct journal_place *place);
 #define journal_checkpoint journal_checkpoint_or_fail
 #define journal_is_long journal_is_long_enough
 #include "../src/store.c"
+#include "../src/store_sync.c"
 #undef journal_sync
 #undef journal_checkpoint
 #undef journal_is_long

@@ -18,7 +18,9 @@ from skerry import native
 from skerry.errors import ProgramError
 from skerry.log import Log
 from skerry.message import Request
-from skerry.start import Started, pack, start
+from skerry.parcel import pack
+from skerry.start import start
+from skerry.started import Started
 
 # Not for the emulated machine: other processes, each a Python, take too long there, and
 # nothing here depends on the kind of KVM.

@@ -14,8 +14,8 @@ from support.readers import (
     reading,
 )
 
+from skerry.http.keep import CLOSE, KEEP, KEEP_1_0
 from skerry.http.limits import Limits
-from skerry.http.reader import CLOSE, KEEP, KEEP_1_0
 
 SMALL = Limits(target=100, head=300, body=50)
 

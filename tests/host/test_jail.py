@@ -238,10 +238,10 @@ def test_a_program_starts_and_serves_in_the_jail(tmp_path) -> None:
     before = f"""
 import dataclasses, pathlib
 from concurrent.futures import ThreadPoolExecutor
+from skerry.alone import Alone
 from skerry.config import defaults
 from skerry.files import open_files
 from skerry.message import Request
-from skerry.program import Program
 from skerry.start import start
 file = pathlib.Path({str(tmp_path / "state")!r})
 config = dataclasses.replace(
@@ -256,8 +256,8 @@ assert native.probe().reset_holds
 log = Log()
 request = Request(b"GET", b"/", b"localhost", b"", b"", b"")
 with ThreadPoolExecutor(2) as threads:
-    program = Program(threads.submit(start, config, log, None, files).result(), log)
-    print([program.answer_now(request)[0].body for _ in range(2)])
+    program = Alone(threads.submit(start, config, log, None, files).result(), log)
+    print([program.answer(request)[0].body for _ in range(2)])
     program.close()
 """
     ended = jailed(inside, before, "kill=True")

@@ -11,50 +11,23 @@ import threading
 from pathlib import Path
 
 import pytest
+from support.asking import LONG, Client
 from support.client import wait_until
 from support.guests import PRELUDE, compile_guest
 from support.programs import GATE, HELLO, TROUBLE
 
+from skerry.alone import Alone
 from skerry.config import defaults
 from skerry.counts import Counts
 from skerry.errors import ProgramError
 from skerry.log import Log
 from skerry.message import Request
 from skerry.native import BATCH, Vm
+from skerry.options import arguments, environment
 from skerry.program import Program
-from skerry.start import arguments, environment
 from skerry.start import start as boot
 
-LONG = 60.0
 FAILED = (500, b"500 the program failed\n")
-
-
-class Client:
-    """Sends one request to a program, as a connection of the server does."""
-
-    is_gone = False
-
-    def __init__(self, program, target="/", body=b""):
-        self._answer = asyncio.get_running_loop().create_future()
-        kind = b"text/plain" if body else b""
-        method = b"POST" if body else b"GET"
-        request = Request(method, target.encode(), b"", b"Host: a\r\n", kind, body)
-        request.client = self
-        response = program.answer(request)
-        if response is not None:
-            self.on_response(response)
-
-    def on_response(self, response):
-        later = hasattr(response, "__await__")
-        self._answer.set_result(asyncio.ensure_future(response) if later else response)
-
-    async def answer(self):
-        """(status, body)"""
-        async with asyncio.timeout(LONG):
-            response = await self._answer
-            if hasattr(response, "__await__"):
-                response = await response
-        return response.status, response.body
 
 
 def configured(name, source, **keys):
@@ -443,10 +416,10 @@ def test_a_program_that_may_not_print_may_still_log(start):
 
 
 def test_one_request_can_be_answered_on_the_spot(start):
-    program = start(TROUBLE)
+    alone = Alone(start(TROUBLE).started, Log(io.StringIO()))
     for target, failed in (("/", False), ("/loop", True), ("/crash", True)):
         request = Request(b"GET", target.encode(), b"", b"Host: a\r\n")
-        response, has_failed = program.answer_now(request)
+        response, has_failed = alone.answer(request)
         assert has_failed == failed
         assert (response.status, response.body) == (
             FAILED if failed else (200, b"fine")

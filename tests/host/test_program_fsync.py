@@ -6,16 +6,15 @@ import io
 import threading
 
 import pytest
+from support.asking import LONG, Client
 from support.guests import PRELUDE, compile_guest
 
 from skerry import native
 from skerry.config import defaults
 from skerry.log import Log
-from skerry.message import Cut, Request
+from skerry.message import Cut
 from skerry.program import Program
 from skerry.start import start
-
-LONG = 60.0
 
 # /look reads the count, and each of two pieces of /stream adds to it; everything else
 # does too.
@@ -45,27 +44,6 @@ HANDLE {
     reply("%d", now);
 }
 """
-
-
-class Client:
-    """One GET, sent as a connection of the server does."""
-
-    is_gone = False
-
-    def __init__(self, program, target):
-        self.answer = asyncio.get_running_loop().create_future()
-        request = Request(b"GET", target, b"", b"Host: a\r\n")
-        request.client = self
-        assert program.answer(request) is None
-
-    def on_response(self, response):
-        self.task = asyncio.ensure_future(self._wait(response))
-
-    async def _wait(self, response):
-        if hasattr(response, "__await__"):
-            response = await response
-        self.response = response
-        self.answer.set_result((response.status, response.body))
 
 
 class Disk:
@@ -117,14 +95,14 @@ def tell(story, tmp_path, durability="fsync"):
 
 def test_an_answer_waits_until_the_disk_has_what_it_tells_of(tmp_path, disk):
     async def story(program):
-        writes, reads = Client(program, b"/"), Client(program, b"/look")
+        writes, reads = Client(program, "/"), Client(program, "/look")
         await disk.is_asked()
         await asyncio.sleep(0.05)
-        assert not writes.answer.done()
-        assert not reads.answer.done(), "who reads tells of it too"
+        assert not writes.response.done()
+        assert not reads.response.done(), "who reads tells of it too"
         assert not program.is_idle
         disk.open.set()
-        assert await writes.answer == await reads.answer == (200, b"1")
+        assert await writes.answer() == await reads.answer() == (200, b"1")
 
     tell(story, tmp_path)
 
@@ -132,18 +110,18 @@ def test_an_answer_waits_until_the_disk_has_what_it_tells_of(tmp_path, disk):
 def test_an_answer_about_what_the_disk_has_does_not_wait(tmp_path, disk):
     async def story(program):
         disk.open.set()
-        first = Client(program, b"/")
-        assert await first.answer == (200, b"1")
+        first = Client(program, "/")
+        assert await first.answer() == (200, b"1")
         await disk.is_asked()
         disk.open.clear()
-        assert await Client(program, b"/look").answer == (200, b"1")
+        assert await Client(program, "/look").answer() == (200, b"1")
 
     tell(story, tmp_path)
 
 
 def test_with_durability_process_nobody_waits_for_the_disk(tmp_path, disk):
     async def story(program):
-        assert await Client(program, b"/").answer == (200, b"1")
+        assert await Client(program, "/").answer() == (200, b"1")
 
     tell(story, tmp_path, "process")
 
@@ -152,7 +130,7 @@ def test_when_the_disk_fails_the_answer_is_a_500_and_the_log_says_why(tmp_path, 
     async def story(program):
         disk.fails = True
         disk.open.set()
-        status, body = await Client(program, b"/").answer
+        status, body = await Client(program, "/").answer()
         assert (status, body) == (500, b"500 storage could not be written\n")
 
     assert "storage could not be written" in tell(story, tmp_path)
@@ -160,9 +138,9 @@ def test_when_the_disk_fails_the_answer_is_a_500_and_the_log_says_why(tmp_path, 
 
 def test_a_piece_of_a_body_waits_for_the_disk_too(tmp_path, disk):
     async def story(program):
-        client = Client(program, b"/stream")
-        assert (await client.answer)[0] == 200
-        source = client.response.source
+        client = Client(program, "/stream")
+        assert (await client.answer())[0] == 200
+        source = (await client.response).source
         first = asyncio.ensure_future(source.next())
         await disk.is_asked()
         await asyncio.sleep(0.05)
@@ -181,10 +159,10 @@ def test_when_the_disk_fails_a_body_is_cut(tmp_path, disk):
     async def story(program):
         disk.fails = True
         disk.open.set()
-        client = Client(program, b"/stream")
-        await client.answer
+        client = Client(program, "/stream")
+        await client.answer()
         with pytest.raises(Cut):
-            await client.response.source.next()
+            await (await client.response).source.next()
 
     assert "storage could not be written" in tell(story, tmp_path)
 
@@ -193,10 +171,10 @@ def test_what_was_answered_is_there_at_the_next_start(tmp_path, disk):
     async def three(program):
         disk.open.set()
         for _ in range(3):
-            assert (await Client(program, b"/").answer)[0] == 200
+            assert (await Client(program, "/").answer())[0] == 200
 
     async def look(program):
-        assert await Client(program, b"/look").answer == (200, b"3")
+        assert await Client(program, "/look").answer() == (200, b"3")
 
     tell(three, tmp_path)
     tell(look, tmp_path)

@@ -17,7 +17,8 @@ from support.guests import PRELUDE, compile_guest
 
 from skerry import native
 from skerry.config import Program, defaults, make
-from skerry.start import Started, pack
+from skerry.parcel import pack
+from skerry.started import Started
 
 KEYS = 200
 WAYS_TO_FAIL = (
@@ -219,7 +220,7 @@ _WORKER = """
 import sys
 sys.path.insert(0, {tests!r})
 from support.books import clone, text
-from skerry.start import Parcel, unpack
+from skerry.parcel import Parcel, unpack
 fds = tuple(map(int, sys.argv[1].split(",")))
 with unpack(Parcel(sys.stdin.buffer.read(), fds)) as started, clone(started) as vm:
     for path in sys.argv[2:]:

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 import h11
 
+from skerry.http.keep import CLOSE
 from skerry.http.limits import Limits
-from skerry.http.reader import CLOSE, Reader
+from skerry.http.reader import Reader
 from skerry.http.refusal import Refusal
 from skerry.message import Request
 

@@ -3,20 +3,18 @@
 import argparse
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from skerry.alone import Alone
 from skerry.config import Program as Config
 from skerry.config import defaults
 from skerry.egress import Policy, parse_entry
 from skerry.errors import SkerryError
-from skerry.fetching import Fetching
 from skerry.keys import Host
 from skerry.log import Log
 from skerry.machine import check_machine
 from skerry.message import Request, Response
-from skerry.native import Remains
-from skerry.program import Program
 from skerry.start import start
 from skerry.wanted import Fetched, Wanted
 
@@ -128,15 +126,6 @@ class _Direct:
         return await Outgoing().fetch(wanted, self._policy)
 
 
-def _start(config: Config, log: Log, look: Callable[[Remains], None]) -> Program:
-    async def here(request: Request, depth: int) -> Response:
-        return (await program.answer_alone(request, depth=depth))[0]
-
-    fetching = Fetching(here, _Direct(Policy(config.allowed_hosts)))
-    program = Program(start(config, log, look=look), log, fetching)
-    return program
-
-
 def run(arguments: argparse.Namespace) -> int:
     from skerry.autopsy import Autopsy  # takes other commands 0.1 s for nothing
 
@@ -144,10 +133,11 @@ def run(arguments: argparse.Namespace) -> int:
     request = make_request(arguments)
     log, config = Log(sys.stderr), configure(arguments.program, arguments.allow)
     autopsy = Autopsy(arguments.program, arguments.core, log)
-    program = _start(config, log, autopsy)
+    outside = _Direct(Policy(config.allowed_hosts))
+    program = Alone(start(config, log, look=autopsy), log, outside)
     try:
         check_size(request, program.body_limit)
-        response, failed = program.answer_now(request, autopsy)
+        response, failed = program.answer(request, autopsy)
     finally:
         program.close()
     show(response)

@@ -17,8 +17,9 @@ from math import inf
 from typing import cast
 
 from skerry.http.incoming import Incoming
-from skerry.http.outgoing import Framing, closing, cut
-from skerry.http.reader import CLOSE, CLOSE_1_0, HEAD, IDLE, Reader
+from skerry.http.keep import CLOSE, CLOSE_1_0, closing
+from skerry.http.outgoing import Framing, Outgoing, cut
+from skerry.http.reader import HEAD, IDLE, Reader
 from skerry.http.refusal import Refusal
 from skerry.http.shared import Shared
 from skerry.http.writer import render
@@ -42,6 +43,7 @@ class HttpProtocol(asyncio.Protocol):
         "_held",
         "_incoming",
         "_limits",
+        "_outgoing",
         "_owes_continue",
         "_paused",
         "_pending",
@@ -52,7 +54,6 @@ class HttpProtocol(asyncio.Protocol):
         "_transport",
         "_unwritten",
         "_upload",
-        "_writable",
         "deadline",
     )
 
@@ -74,7 +75,7 @@ class HttpProtocol(asyncio.Protocol):
         self._owes_continue = False
         self._upload: Upload | None = None  # its body is still arriving
         self._expects = False  # it waits for 100 Continue
-        self._writable: asyncio.Future[None] | None = None  # a stream waits for it
+        self._outgoing: Outgoing | None = None  # a body of pieces
         self._unwritten = 0  # in the write buffer when a deadline passed
         self.deadline = self._clock.now + self._limits.idle_time
 
@@ -119,7 +120,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._paused = False
-        self._wake_stream()
+        if self._outgoing:
+            self._outgoing.wake()
         if self._task and not self._queue:
             self._release()  # who leaves is noticed while pieces are made
         self._go_on()
@@ -127,7 +129,8 @@ class HttpProtocol(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._deaf = True
         self._queue.clear()
-        self._wake_stream()
+        if self._outgoing:
+            self._outgoing.wake()
         if self._upload:
             self._incoming.fail()
         self._reader.close()
@@ -203,6 +206,16 @@ class HttpProtocol(asyncio.Protocol):
             self._put_off(refusal)
         else:
             self._refuse(refusal)
+
+    # What the body of an answer asks.
+
+    @property
+    def is_over(self) -> bool:
+        return self._deaf
+
+    @property
+    def is_slow(self) -> bool:
+        return self._paused
 
     # What the handler calls.
 
@@ -283,6 +296,7 @@ class HttpProtocol(asyncio.Protocol):
             _log.exception("the answer to %r ends in the middle", request)
             self._cut()
         finally:
+            self._outgoing = None
             response.source.close()
 
     def _cut(self) -> None:
@@ -300,41 +314,13 @@ class HttpProtocol(asyncio.Protocol):
         lines = request.id_line + framing.lines
         self._transport.write(render(response, self._clock, lines, is_head))
         if not is_head:
-            await self._write_pieces(response, framing)
+            self._outgoing = Outgoing(self, self._transport, response)
+            await self._outgoing.write(framing)
         if self._deaf:
             return
         self.deadline = self._clock.now + self._limits.idle_time
         if framing.ends_connection:
             self._finish()
-
-    async def _write_pieces(self, response: Streamed, framing: Framing) -> None:
-        """The next piece is made when the client has taken most of what was written.
-        A client that is fast enough must not keep others waiting."""
-        left, source = response.length, response.source
-        while not self._deaf:
-            if self._paused:
-                await self._until_writable()
-            else:
-                await asyncio.sleep(0)
-            piece = b"" if self._deaf else await source.next()
-            if self._deaf:
-                return
-            if left is not None:
-                left -= len(piece)
-                if left < 0 or (left and not piece):
-                    raise ValueError(f"{-left} bytes too many in a body")
-            framing.put(self._transport, piece)
-            if not piece:
-                return
-
-    async def _until_writable(self) -> None:
-        self._writable = self._shared.loop.create_future()
-        await self._writable
-
-    def _wake_stream(self) -> None:
-        writable, self._writable = self._writable, None
-        if writable and not writable.done():
-            writable.set_result(None)
 
     def _reply(self, request: Request, response: Response, connection: bytes) -> None:
         shared, clock = self._shared, self._clock

@@ -5,7 +5,6 @@ to the sink at once, so several requests in one piece of data come out in order.
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 from httptools import (
     HttpParserCallbackError,
@@ -16,18 +15,14 @@ from httptools import (
 
 from skerry.http import ids, rules
 from skerry.http.ids import NAME, new_line
+from skerry.http.keep import KEEP, line_for
 from skerry.http.limits import Limits
 from skerry.http.refusal import Refusal
+from skerry.http.sink import Sink
 from skerry.message import Request, Upload
 
 # Where the reader stands: between requests, in a head, in a body. IDLE is false.
 IDLE, HEAD, BODY = 0, 1, 2
-
-# The Connection line that answers a request; these are compared by identity.
-KEEP = b""
-KEEP_1_0 = b"Connection: keep-alive\r\n"
-CLOSE = b"Connection: close\r\n"
-CLOSE_1_0 = bytes(bytearray(CLOSE))  # another object: the client speaks HTTP/1.0
 
 # Headers that decide something here; the others only pass through.
 _NOTED = frozenset(
@@ -38,31 +33,11 @@ _NOTED = frozenset(
         b"transfer-encoding",
         b"expect",
         b"connection",
-        ids.NAME,
+        NAME,
     )
 )
 _DONE = (b"upgrade", b"expect")  # what a head that is parsed again does without
 _LINE_BYTES = len(b"  HTTP/1.1\r\n\r\n")  # of a head besides method, target, headers
-
-
-class Sink(Protocol):
-    """Who takes what the reader finds."""
-
-    def on_request(self, request: Request, connection: bytes) -> None:
-        """(request) is whole; its answer carries the line (connection)."""
-
-    def on_expect(self) -> None:
-        """The client waits for 100 Continue before it sends the body."""
-
-    def on_upload(self, request: Upload, connection: bytes, expects: bool) -> None:
-        """The head of (request) is there, and its body comes in pieces, once it has its
-        100 Continue if it (expects) one."""
-
-    def on_piece(self, piece: bytes) -> None:
-        """The next of these."""
-
-    def on_last_piece(self) -> None:
-        """That was all of them."""
 
 
 class Reader:
@@ -145,7 +120,7 @@ class Reader:
 
     def id_line(self) -> bytes:
         """The X-Request-Id of the answer to what is being read."""
-        return self._request.id_line if self.phase == BODY else ids.new_line()
+        return self._request.id_line if self.phase == BODY else new_line()
 
     def close(self) -> None:
         """Lets go of what refers back to this object."""
@@ -240,14 +215,8 @@ class Reader:
     def _take_id(self, value: bytes) -> bytes:
         """The id that the client has given, or one in its place; takes it out of the
         header lines."""
-        lines = self._lines
-        self._lines = [
-            part
-            for at in range(0, len(lines), 4)
-            if lines[at].lower() != ids.NAME
-            for part in lines[at : at + 4]
-        ]
-        return ids.line_of(value) or ids.new_line()
+        self._lines = _without(self._lines, (NAME,))
+        return ids.line_of(value) or new_line()
 
     def _skip_trailer(self, name: bytes, value: bytes) -> None:
         self._trailers += len(name) + len(value) + 4
@@ -260,7 +229,7 @@ class Reader:
             raise Refusal(400, "more than one Host header")
         if key in (b"content-length", b"transfer-encoding"):
             raise Refusal(400, "more than one length of the body")
-        if key == ids.NAME:
+        if key == NAME:
             self._noted[key] = b""  # which of them is it?
         if key in (b"connection", b"expect"):  # lists: RFC 9110, 5.3
             self._noted[key] += b", " + value
@@ -270,10 +239,8 @@ class Reader:
         self._version = version = self._parser.get_http_version()
         rules.check_version(version)
         asked = rules.asks_to_close(self._noted.get(b"connection", b""))
-        if asked or not self._parser.should_keep_alive():
-            self._connection = CLOSE if version == "1.1" else CLOSE_1_0
-        else:
-            self._connection = KEEP if version == "1.1" else KEEP_1_0
+        is_last = asked or not self._parser.should_keep_alive()
+        self._connection = line_for(version, is_last)
 
     def _prepare_body(self) -> None:
         """Checks how the body is framed and whether the client waits to send it."""
@@ -281,7 +248,7 @@ class Reader:
         self._request.content_type = noted.get(b"content-type", b"")
         in_pieces = self._wanted is not None and self._wanted(self._request)
         limit = self._limits.upload if in_pieces else self._limits.body
-        length = self._check_framing(noted, limit)
+        length = rules.check_framing(noted, self._version, limit)
         waits = False
         if b"expect" in noted:
             waits = rules.wants_continue(noted[b"expect"], self._version)
@@ -303,15 +270,6 @@ class Reader:
             raise Refusal(413, f"a body may have {self._limits.upload} bytes")
         self._sink.on_piece(piece)
 
-    def _check_framing(self, noted: dict[bytes, bytes], limit: int) -> int:
-        """The body's length, at most (limit), or -1 if it is chunked."""
-        if b"transfer-encoding" in noted:
-            rules.check_transfer_encoding(noted[b"transfer-encoding"], self._version)
-            return -1
-        if b"content-length" in noted:
-            return rules.check_length(noted[b"content-length"], limit)
-        return 0
-
     def _ignore_upgrade(self) -> None:
         """We never change protocols, but the parser stops where another could begin.
 
@@ -320,17 +278,22 @@ class Reader:
         every check already, so feeding it raises nothing.
         """
         request, version = self._request, self._version.encode()
-        names, values = self._lines[::4], self._lines[2::4]
-        lines = [
-            b"%b: %b\r\n" % line
-            for line in zip(names, values, strict=True)
-            if line[0].lower() not in _DONE
-        ]
+        lines = b"".join(_without(self._lines, _DONE))
         start = b"%b %b HTTP/%b\r\n" % (request.method, request.target, version)
         self._again = False
         self._parser = HttpRequestParser(self)
-        self._parser.feed_data(b"%b%b\r\n" % (start, b"".join(lines)))
+        self._parser.feed_data(b"%b%b\r\n" % (start, lines))
         self._request = request
+
+
+def _without(lines: list[bytes], names: tuple[bytes, ...]) -> list[bytes]:
+    """(lines), each in four parts of which the first is its name, but for (names)."""
+    return [
+        part
+        for at in range(0, len(lines), 4)
+        if lines[at].lower() not in names
+        for part in lines[at : at + 4]
+    ]
 
 
 def _too_long(limits: Limits) -> Refusal:

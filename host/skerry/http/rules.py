@@ -53,7 +53,7 @@ def _split_absolute(method: bytes, rest: bytes) -> tuple[bytes, bytes]:
     return b"/" + path, host
 
 
-def check_transfer_encoding(value: bytes, version: str) -> None:
+def _check_transfer_encoding(value: bytes, version: str) -> None:
     """Refuses every transfer coding but chunked, and chunked in HTTP/1.0."""
     if version == "1.0":
         raise Refusal(400, "HTTP/1.0 has no Transfer-Encoding")
@@ -61,7 +61,7 @@ def check_transfer_encoding(value: bytes, version: str) -> None:
         raise Refusal(501, "unknown transfer coding")
 
 
-def check_length(value: bytes, limit: int) -> int:
+def _check_length(value: bytes, limit: int) -> int:
     """The number that a Content-Length header gives, or a refusal."""
     if not value.isdigit():
         raise Refusal(400, "malformed Content-Length")
@@ -69,6 +69,17 @@ def check_length(value: bytes, limit: int) -> int:
     if length > limit:
         raise Refusal(413, f"a body may have {limit} bytes")
     return length
+
+
+def check_framing(noted: dict[bytes, bytes], version: str, limit: int) -> int:
+    """The body's length as the headers (noted) tell it, at most (limit), or -1 if it is
+    chunked."""
+    if b"transfer-encoding" in noted:
+        _check_transfer_encoding(noted[b"transfer-encoding"], version)
+        return -1
+    if b"content-length" in noted:
+        return _check_length(noted[b"content-length"], limit)
+    return 0
 
 
 def wants_continue(expect: bytes, version: str) -> bool:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from skerry.message import Request, Response
 from skerry.native.console import Console
 from skerry.native.failure import Failure, text_of
+from skerry.native.fetch import give_fetched, wanted_of
 from skerry.native.raw import NS, Owner, check, ffi, lib, new_error
 from skerry.native.remains import Remains, remains_of
 from skerry.native.snapshot import Snapshot
 from skerry.native.storage import Storage
-from skerry.wanted import MOST, Fetched, Wanted
+from skerry.wanted import Fetched, Wanted
 
 _REPLY = struct.Struct("iIIIQ")  # the first fields of struct skerry_reply
 _REPLY_SIZE = ffi.sizeof("struct skerry_reply")
@@ -72,7 +73,7 @@ class Vm(Owner):
         self._requests: Sequence[Request] = ()
         self._request: Request  # the one that (rare) is about
         self._last = 0  # index of the last reply
-        self.rare = 0  # not 0: look at the next six
+        self.rare = 0  # not 0: look at those that follow
         self.busy = False  # the last request goes on: resume() it
         self.waits = False  # for what is wanted(): fetched(), then it goes on
         self.discard = False  # close this clone
@@ -124,27 +125,11 @@ class Vm(Owner):
 
     def wanted(self) -> Wanted:
         """What the request fetches that (waits)."""
-        raw = lib.skerry_wanted(self.raw)
-        room, flags = int(raw.content_room) or MOST, int(raw.flags)
-        body = ffi.buffer(raw.body, raw.body_len)[:]
-        return Wanted(
-            ffi.buffer(raw.url, raw.url_len)[:],
-            ffi.buffer(raw.fields, raw.fields_len)[:],
-            body if flags & lib.SKERRY_FETCH_POST else None,
-            min(room, MOST),
-            bool(flags & lib.SKERRY_FETCH_FOLLOW),
-            bool(flags & lib.SKERRY_FETCH_DUMMY),
-        )
+        return wanted_of(self.raw)
 
     def fetched(self, got: Fetched) -> None:
         """Gives the program what its request waits for: go_on() or resume() it."""
-        raw = ffi.new("struct skerry_fetched *")
-        raw.result, raw.status = got.result, got.status
-        held = [ffi.from_buffer(each) for each in (got.type, got.headers, got.content)]
-        raw.type, raw.headers, raw.content = held
-        raw.type_len, raw.headers_len = len(got.type), len(got.headers)
-        raw.content_len = len(got.content)
-        lib.skerry_fetched(self.raw, raw)
+        give_fetched(self.raw, got)
 
     # A body that goes in piece by piece, and one that comes out so.
 

@@ -11,7 +11,7 @@ from skerry.config import Config, Program
 from skerry.files import open_anew
 from skerry.messages import Add, Booted, NotBooted, Use
 from skerry.sources.kept import besides, file_version
-from skerry.start import Origin
+from skerry.started import Origin
 
 
 @dataclass(frozen=True)

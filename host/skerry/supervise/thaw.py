@@ -14,8 +14,8 @@ from skerry.config import Program
 from skerry.files import open_door_of
 from skerry.log import Log
 from skerry.messages import Booted
+from skerry.parcel import Parcel, door_of, is_plain
 from skerry.sources.kept import besides, file_version
-from skerry.start import Parcel, door_of, is_plain
 from skerry.supervise.programs import Edition, Entry, enter
 
 _OF_THE_CPU = ("vendor_id", "cpu family", "model", "stepping", "flags")
