@@ -451,7 +451,7 @@ def test_make_builds_every_example_and_again_for_a_new_header(tmp_path: Path) ->
     make = ["make", "-s", "-C", str(EXAMPLES), f"BUILD={tmp_path}"]
     subprocess.run(make, check=True)
     configured = re.findall(
-        r'"filename": "build/(\w+)"', (EXAMPLES / "examples.json").read_text()
+        r'"filename": "build/([\w-]+)"', (EXAMPLES / "examples.json").read_text()
     )
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(configured)
     assert subprocess.run([*make, "-q"]).returncode == 0
