@@ -1,5 +1,5 @@
 /* Calls into storage that are refused before they begin. */
-#include "../src/storage.c"
+#include "../src/storage_args.c"
 
 #include "check.h"
 
