@@ -43,6 +43,13 @@ def test_the_configuration_page_has_the_keys_of_the_code():
     assert rows(text_of("docs/configuration.md"), 4)[2:] == table
 
 
+def test_the_moving_page_has_every_key():
+    said = {row[0]: row[1] for row in rows(text_of("docs/moving-from-varnish.md"), 3)}
+    keys = [f"`{name}`" for name in KEYS]
+    assert [name for name in said if name in keys] == keys
+    assert {said[key] for key in keys} == {"same", "differs", "added"}
+
+
 def code(text):
     """What default() shows in brackets, as the page shows it."""
     return text.strip(" []") and f"`{text.strip(' []')}`"
@@ -102,6 +109,23 @@ def test_every_host_call_of_the_header_is_there():
 def test_every_link_leads_somewhere(document):
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
         assert (document.parent / target).exists(), target
+
+
+def anchors(document):
+    """What a link may name behind "#" in (document): its headings."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.M)
+    return {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_into_a_page_leads_to_a_heading(document):
+    links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", document.read_text())
+    for target, anchor in links:
+        page = document.parent / target if target else document
+        assert anchor in anchors(page), f"{target}#{anchor}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -5,7 +5,12 @@ import subprocess
 import pytest
 from support.documents import FILES, MAKE_SERVE, ROOT, Session, blocks
 
-DOCUMENTS = ("README.md", "docs/guest-programs.md", "docs/configuration.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/guest-programs.md",
+    "docs/configuration.md",
+    "docs/moving-from-varnish.md",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)

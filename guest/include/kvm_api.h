@@ -587,7 +587,8 @@ static inline void backend_response_extra(int16_t status, const void *ctype,
 }
 
 /* Responds with a body of (content_length) bytes that the host fetches from (fn), which
- * has 2 s for each piece; a piece of 0 bytes fails the response. */
+ * has 2 s for each piece; a piece of 0 bytes fails the response. With a
+ * (content_length) of -1 such a piece is its end. */
 static inline void begin_streaming_response(int16_t status, const void *ctype,
                                             size_t ctlen, size_t content_length,
                                             kvm_stream_func fn, void *arg)

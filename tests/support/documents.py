@@ -20,7 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = frozenset({"c", "cpp", "json", "txt"})
 BLOCK = re.compile(r"^```(\S+) ?(\S*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ADDRESS = "127.0.0.1:8080"  # in the text; a free port takes its place
+ADMIN = "127.0.0.1:9000"  # and here
 LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)")
+ADMINISTERED = re.compile(r"administered on (127\.0\.0\.1:\d+)")
+FREE = "127.0.0.1:0"
 SERVE = ".venv/bin/skerry serve"
 MAKE_SERVE = f"{SERVE} guest/examples/examples.json"
 
@@ -45,9 +48,10 @@ def blocks(document: Path) -> list[Block]:
 
 
 def steps(console: str) -> Iterator[tuple[str, str]]:
-    """(command, what it should print) for every "$ command" of a block."""
+    """(command, what it should print) for every "$ command" of a block; a command goes
+    on behind a line that ends in a backslash."""
     for step in re.split(r"^\$ ", console, flags=re.MULTILINE)[1:]:
-        command, _, output = step.partition("\n")
+        command, _, output = re.sub(r"\\\n +", "", step).partition("\n")
         yield command, output
 
 
@@ -64,7 +68,7 @@ class Session:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._server: subprocess.Popen[str] | None = None
-        self._address = ADDRESS
+        self._addresses: dict[str, str] = {}  # in the text: those that serve
         (directory / "guest").symlink_to(ROOT / "guest")
         (directory / ".venv").symlink_to(sys.prefix)
 
@@ -91,7 +95,7 @@ class Session:
 
     def _shell(self, commands: str, check: bool = True) -> str:
         done = subprocess.run(
-            ["bash", "-c", commands.replace(ADDRESS, self._address)],
+            ["bash", "-c", self._placed(commands)],
             cwd=self.directory,
             env={**os.environ, "LC_ALL": "C"},
             stdout=subprocess.PIPE,
@@ -100,12 +104,24 @@ class Session:
             timeout=60,
         )
         assert done.returncode == 0 or not check, f"{commands}:\n{done.stdout}"
-        return done.stdout.replace("\r", "").replace(self._address, ADDRESS)
+        return self._as_told(done.stdout.replace("\r", ""))
+
+    def _placed(self, commands: str) -> str:
+        """(commands) with the addresses that serve."""
+        for told, served in self._addresses.items():
+            commands = commands.replace(told, served)
+        return commands
+
+    def _as_told(self, printed: str) -> str:
+        """What was (printed), with the addresses of the text."""
+        for told, served in self._addresses.items():
+            printed = printed.replace(served, told)
+        return printed
 
     def _serve(self, command: str, expected: str) -> None:
         self.stop()
         self._server = subprocess.Popen(
-            [*command.split(), "--listen", "127.0.0.1:0"],
+            [*command.replace(ADMIN, FREE).split(), "--listen", FREE],
             cwd=self.directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -120,9 +136,10 @@ class Session:
         assert self._server is not None and self._server.stdout is not None
         lines = []
         for line in self._server.stdout:
-            found = LISTENING.search(line)
-            if found:
-                self._address = found[1]
+            if found := ADMINISTERED.search(line):
+                self._addresses[ADMIN] = found[1]
+            if found := LISTENING.search(line):
+                self._addresses[ADDRESS] = found[1]
                 return [*lines, f"listening on {ADDRESS}"]
             lines.append(line.rstrip("\n"))
         raise AssertionError("the server ended:\n" + "\n".join(lines))
