@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import guests, load, pairs, report, server
+from bench import guests, load, options, pairs, report, server
 from bench.answer import ask
 
 CLIENTS = 2  # of the slow program
@@ -106,10 +106,7 @@ def measure_all(args: argparse.Namespace) -> int:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=4, help="pairs of runs")
-    parser.add_argument("--seconds", type=int, default=2, help="of one run")
-    return parser.parse_args()
+    return options.of_pairs(__doc__, rounds=4, seconds=2).parse_args()
 
 
 if __name__ == "__main__":

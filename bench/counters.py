@@ -7,7 +7,6 @@ it stopped: one a connection. Less would be a lost update.
 
 import argparse
 import re
-import shlex
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import load, report, server
+from bench import load, options, report, server
 from bench.answer import ask
 
 SHARED = re.compile(r"Hello (\d+) World!")
@@ -86,12 +85,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=5, help="of each run")
     parser.add_argument("--connections", type=int, default=load.CONNECTIONS)
-    parser.add_argument(
-        "--ours",
-        type=shlex.split,
-        default=server.SKERRY,
-        help="another command to measure; its figures are shown and not kept",
-    )
+    options.add_ours(parser)
     return parser.parse_args()
 
 

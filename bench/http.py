@@ -5,7 +5,6 @@ measured waits and costs nothing.
 """
 
 import argparse
-import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import floor, load, report, server
+from bench import floor, load, options, report, server
 from bench.answer import response_size
 
 # The figure, the path, and how many exits its floor server does a request.
@@ -61,15 +60,8 @@ def measure_all(args: argparse.Namespace) -> int:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="pairs of runs")
-    parser.add_argument("--seconds", type=int, default=2, help="of one run")
-    parser.add_argument(
-        "--ours",
-        type=shlex.split,
-        default=server.SKERRY,
-        help="another command to measure; its figures are shown and not kept",
-    )
+    parser = options.of_pairs(__doc__, rounds=5, seconds=2)
+    options.add_ours(parser)
     return parser.parse_args()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import guests, load, report, server
+from bench import guests, load, options, report, server
 
 FLOOR = (sys.executable, "bench/stream_server.py")
 MIB = 16  # of one response
@@ -41,10 +41,7 @@ def measure(args: argparse.Namespace) -> load.Comparison:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="pairs of runs")
-    parser.add_argument("--seconds", type=int, default=2, help="of one run")
-    return parser.parse_args()
+    return options.of_pairs(__doc__, rounds=5, seconds=2).parse_args()
 
 
 def main() -> int:

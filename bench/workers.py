@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import floor, load, report, server
+from bench import floor, load, options, report, server
 from bench.answer import response_size
 
 # Many connections: how evenly the kernel shares them out then tells little.
@@ -94,10 +94,7 @@ def measure_all(args: argparse.Namespace) -> int:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help="pairs of runs")
-    parser.add_argument("--seconds", type=int, default=1, help="of one run")
-    return parser.parse_args()
+    return options.of_pairs(__doc__, rounds=5, seconds=1).parse_args()
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ class Bare:
         self.guest.exit(2)
         self.done += 2
 
-    def calls(self, times):
+    def calls(self, times, headers=0):
         for _ in range(times):
             self.call()
 

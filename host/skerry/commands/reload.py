@@ -4,9 +4,8 @@ import argparse
 
 import msgspec
 
-from skerry.commands.serve import DEFAULT, address
+from skerry.commands.asking import add_options, as_json, ask
 from skerry.supervise import door
-from skerry.supervise.listen import place
 from skerry.supervise.reloaded import Reloaded, text
 
 
@@ -19,22 +18,15 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "what has come of it. Exit status 1 if anything failed: then what was served "
         "in its place is served on.",
     )
-    parser.add_argument(
-        "--listen",
-        type=address,
-        default=DEFAULT,
-        metavar="HOST:PORT",
-        help=f"where it listens, as told to skerry serve (default: {DEFAULT})",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    said = door.ask(place(*arguments.listen), door.RELOAD)
+    said = ask(arguments, door.RELOAD)
     reloaded = msgspec.json.decode(said, type=Reloaded)
     if arguments.json:
-        print(msgspec.json.format(said, indent=2).decode())
+        print(as_json(said))
     else:
         print(text(reloaded), end="")
     return 0 if reloaded.is_good else 1

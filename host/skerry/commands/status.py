@@ -4,9 +4,7 @@ import argparse
 
 import msgspec
 
-from skerry.commands.serve import DEFAULT, address
-from skerry.supervise import door
-from skerry.supervise.listen import place
+from skerry.commands.asking import add_options, as_json, ask
 from skerry.supervise.report import Report, text
 
 
@@ -17,21 +15,14 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         description="Asks the skerry that serves HOST:PORT on this machine for its "
         "programs, its processes and what they have counted.",
     )
-    parser.add_argument(
-        "--listen",
-        type=address,
-        default=DEFAULT,
-        metavar="HOST:PORT",
-        help=f"where it listens, as told to skerry serve (default: {DEFAULT})",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    said = door.ask(place(*arguments.listen))
+    said = ask(arguments)
     if arguments.json:
-        print(msgspec.json.format(said, indent=2).decode())
+        print(as_json(said))
     else:
         print(text(msgspec.json.decode(said, type=Report)), end="")
     return 0
