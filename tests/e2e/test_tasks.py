@@ -244,9 +244,10 @@ def test_tasks_live_on_when_a_reload_keeps_the_storage(serve_by_two, tmp_path):
 
 
 def test_tasks_end_with_their_storage_and_main_orders_them_anew(serve_by_two, tmp_path):
-    server = serve_by_two(tasks=TICKING)
+    anew = TICKING | {"live_update": "fresh"}
+    server = serve_by_two(tasks=anew)
     assert ask(server, "later") == 0
-    more = TICKING | {"environment": [*TICKING["environment"], "OTHER=1"]}
+    more = anew | {"environment": [*TICKING["environment"], "OTHER=1"]}
     assert reload(server, tmp_path, tasks=more).startswith("changed: tasks")
     wait_until(lambda: ask(server, "ticks") > 0)
     wait_until(lambda: counts(server)[2] == 1)

@@ -708,13 +708,16 @@ THINGS = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+HARMLESS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+@settings(suppress_health_check=HARMLESS, max_examples=50)
 @given(st.dictionaries(WORDS, st.dictionaries(WORDS, THINGS) | THINGS))
 def test_any_json_raises_nothing_but_config_errors(directory, document):
     only_config_errors(directory, json.dumps(document).encode())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=HARMLESS)
 @given(st.binary())
 def test_any_bytes_raise_nothing_but_config_errors(directory, data):
     only_config_errors(directory, data)

@@ -21,6 +21,10 @@ def printed(capsys):
     return json.loads(capsys.readouterr().out)
 
 
+# What the pages show to be refused.
+WRONG = ("wrong.json", "old.json")
+
+
 def plain(value):
     """A tree of jsonc as Python's json would have it."""
     if isinstance(value.data, tuple):
@@ -36,7 +40,7 @@ def configurations():
     yield "examples.json", example.read_text()
     for page in sorted((ROOT / "docs").glob("*.md")):
         for block in re.finditer(r"^```json (\S+)\n(.*?)^```", page.read_text(), 24):
-            if block[1] != "wrong.json":
+            if block[1] not in WRONG:
                 yield f"{page.name}: {block[1]}", block[2]
 
 

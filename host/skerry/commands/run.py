@@ -25,8 +25,8 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="start one program, make one request, print the response",
         description="Starts PROGRAM, with storage and 2 MB of shared memory in case it "
         "uses them, makes one request and prints the response; what the program "
-        "itself prints goes to standard error. If the program fails, so does a "
-        "backtrace, and the exit status is 1.",
+        "itself prints goes to standard error. Exit status 1 if the program fails: "
+        "then standard error has a backtrace too.",
     )
     parser.add_argument("program", type=Path, metavar="PROGRAM", help="an ELF program")
     parser.add_argument("--url", default="/", help="path and query (default: /)")
