@@ -28,7 +28,7 @@ class Limit:
 
 LIMITS = {
     "call_reset_over_floor": Limit("hello: call + reset / bare KVM_RUN", 1.15, "x"),
-    "storage_over_floor": Limit("counter: call + reset / bare KVM_RUN", 3.4, "x"),
+    "storage_over_floor": Limit("counter: call + reset / bare KVM_RUN", 3.5, "x"),
     "headers_over_floor": Limit(
         "10 headers read, 20 set: call + reset / bare KVM_RUN", 2.0, "x"
     ),
