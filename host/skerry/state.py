@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 
 STATE_MAX = 64 << 20  # bytes
-_PIECE = 1 << 20
 _NEW = ".new"  # behind the name of a state file that is being written
 
 
@@ -45,22 +44,20 @@ def _copy(old: int, empty: bool) -> int:
     new = os.memfd_create("skerry-state", os.MFD_CLOEXEC)
     try:
         if not empty:
-            _fill(old, new)
+            _fill(new, old)
     except BaseException:
         os.close(new)
         raise
     return new
 
 
-def _fill(source: int, target: int) -> None:
+def _fill(target: int, source: int) -> None:
+    size = os.fstat(source).st_size
+    if size > STATE_MAX:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
     at = 0
-    while piece := os.pread(source, _PIECE, at):
-        at += len(piece)
-        if at > STATE_MAX:
-            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-        rest = memoryview(piece)
-        while rest:
-            rest = rest[os.write(target, rest) :]
+    while at < size and (sent := os.sendfile(target, source, at, size - at)):
+        at += sent
 
 
 def keep_state(path: Path, source: int) -> None:
@@ -82,7 +79,7 @@ def _replace(directory: int, name: str, source: int) -> None:
         os.unlink(new, dir_fd=directory)  # a host that was killed has left it
     target = os.open(new, flags, 0o600, dir_fd=directory)
     try:
-        _fill(source, target)
+        _fill(target, source)
         os.fsync(target)
         os.rename(new, name, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
