@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.guests import compile_guest
 from support.leaks import Held
+from support.oracle import results
 
 from skerry import native
 from skerry.allowed import Policy
@@ -377,16 +378,6 @@ int main(int argc, char **argv)
     wait_for_requests();
 }
 """
-
-
-def results(text):
-    """{call: result} of what the program has written."""
-    found = {}
-    for line in text.splitlines():
-        call, result = line.rsplit(" = ", 1)
-        count = sum(known.split(" #")[0] == call for known in found)
-        found[f"{call} #{count + 1}" if count else call] = result
-    return found
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import pytest
 from skerry.message import Request
 from skerry.native import Snapshot, Vm
 
+pytestmark = pytest.mark.core
+
 MB = 1 << 20
 EINVAL, E2BIG, ENOSPC = -22, -7, -28
 

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from support.guests import compile_guest
+from support.oracle import results
 
 from skerry.native import Stream
 
@@ -431,16 +432,6 @@ int main(int argc, char **argv)
     wait_for_requests();
 }
 """
-
-
-def results(text):
-    """{call: result} of what the program has written."""
-    found = {}
-    for line in text.splitlines():
-        call, result = line.rsplit(" = ", 1)
-        count = sum(known.split(" #")[0] == call for known in found)
-        found[f"{call} #{count + 1}" if count else call] = result
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,8 @@ import pytest
 from support.client import wait_until
 from support.guests import Guest
 
+pytestmark = pytest.mark.core
+
 # ADD is a task: it appends its argument to a text in storage, and tells it to read().
 # ORDER(...) is the call by number, STOP(id) too.
 STORY = r"""

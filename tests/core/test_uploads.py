@@ -9,6 +9,8 @@ from skerry import native
 from skerry.message import Request
 from skerry.wanted import Fetched
 
+pytestmark = pytest.mark.core
+
 # Tells of each piece in a header, and of the end in the body.
 PROGRAM = r"""
 #include "kvm_api.h"

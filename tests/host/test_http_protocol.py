@@ -5,6 +5,7 @@ import logging
 import re
 
 import pytest
+from support.wire import Transport
 
 from skerry.http.limits import Limits
 from skerry.http.protocol import HttpProtocol
@@ -24,39 +25,10 @@ LIMITS = Limits(
 )
 
 
-class Transport:
-    """What a protocol may ask of a transport, written down."""
+class Buffer(Transport):
+    """A transport with (buffered) bytes that the client has not taken."""
 
-    def __init__(self):
-        self.written = b""
-        self.buffered = 0
-        self.reading = True
-        self.ended = self.closed = self.aborted = False
-
-    def write(self, data):
-        assert not self.ended
-        assert not self.closed
-        self.written += data
-
-    def write_eof(self):
-        self.ended = True
-
-    def close(self):
-        self.closed = True
-
-    def abort(self):
-        self.closed = self.aborted = True
-
-    def is_closing(self):
-        return self.closed
-
-    def pause_reading(self):
-        assert self.reading
-        self.reading = False
-
-    def resume_reading(self):
-        assert not self.reading
-        self.reading = True
+    buffered = 0
 
     def get_write_buffer_size(self):
         return self.buffered
@@ -68,7 +40,7 @@ class Client:
     def __init__(self, shared, step):
         self.shared = shared
         self.step = step
-        self.transport = Transport()
+        self.transport = Buffer()
         self.protocol = HttpProtocol(shared)
         self.protocol.connection_made(self.transport)
 

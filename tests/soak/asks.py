@@ -3,25 +3,13 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from email.message import Message
+
+from support.client import Answer
 
 NAMES = ("sink", "sink-request", "sink-paused")
 ARG = "from the configuration"
 GREETING = "a file that it may read\n"
 PATTERN = bytes(range(ord("a"), ord("z") + 1))
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A response as it came."""
-
-    status: int
-    headers: Message
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
 
 
 @dataclass

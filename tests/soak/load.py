@@ -3,22 +3,12 @@
 import asyncio
 import random
 import time
-from email.message import Message
 
-from soak.asks import Answer, Ask, Seen, choose
+from support.client import read_answer
+
+from soak.asks import Ask, Seen, choose
 
 _LONG = 60.0  # seconds that no answer takes
-
-
-async def _read(reader: asyncio.StreamReader) -> Answer:
-    head = await reader.readuntil(b"\r\n\r\n")
-    line, _, rest = head.partition(b"\r\n")
-    headers = Message()
-    for each in rest.decode().splitlines()[:-1]:
-        name, _, value = each.partition(": ")
-        headers[name] = value
-    body = await reader.readexactly(int(headers["Content-Length"]))
-    return Answer(int(line.split()[1]), headers, body)
 
 
 def _render(ask: Ask) -> bytes:
@@ -35,7 +25,7 @@ async def _client(port: int, dice: random.Random, end: float, seen: Seen) -> int
             ask = choose(dice)
             writer.write(_render(ask))
             async with asyncio.timeout(_LONG):
-                ask.check(await _read(reader), seen)
+                ask.check(await read_answer(reader), seen)
             done += 1
         writer.close()
         await writer.wait_closed()

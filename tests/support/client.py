@@ -30,6 +30,10 @@ class Answer:
     headers: Message
     body: bytes
 
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
 
 @contextmanager
 def connection(port: int) -> Iterator[HTTPConnection]:
@@ -128,14 +132,14 @@ async def _client(port: int, path: str, count: int) -> list[Answer]:
     try:
         for _ in range(count):
             writer.write(request)
-            answers.append(await _answer(reader))
+            answers.append(await read_answer(reader))
     finally:
         writer.close()
         await writer.wait_closed()
     return answers
 
 
-async def _answer(reader: asyncio.StreamReader) -> Answer:
+async def read_answer(reader: asyncio.StreamReader) -> Answer:
     head = await reader.readuntil(b"\r\n\r\n")
     line, _, rest = head.partition(b"\r\n")
     headers = Message()

@@ -10,20 +10,53 @@ from skerry.http.shared import Shared
 LIMITS = Limits(body=50, upload=600, write_time=30, body_time=30)
 
 
-class Wire:
-    """What a protocol may ask of a transport; (slow): it takes what was written only
-    when take() is called. Its owner runs (loop) by run()."""
+class Transport:
+    """What a protocol may ask of a transport, written down."""
+
+    def __init__(self):
+        self.written = b""
+        self.reading = True
+        self.ended = self.closed = self.aborted = False
+
+    def write(self, data):
+        assert not self.ended
+        assert not self.closed
+        self.written += data
+
+    def write_eof(self):
+        self.ended = True
+
+    def close(self):
+        self.closed = True
+
+    def abort(self):
+        self.closed = self.aborted = True
+
+    def is_closing(self):
+        return self.closed
+
+    def pause_reading(self):
+        assert self.reading
+        self.reading = False
+
+    def resume_reading(self):
+        assert not self.reading
+        self.reading = True
+
+
+class Wire(Transport):
+    """A transport that with (slow) takes what was written only when take() is called.
+    Its owner runs (loop) by run()."""
 
     def __init__(
         self, loop, handler, in_pieces=None, slow=False, step=0, limits=LIMITS
     ):
         self.loop = loop
         self.shared = Shared(handler, limits, loop, in_pieces)
-        self.written = b""
+        super().__init__()
         self.slow = slow
         self.step = step
-        self.reading = True
-        self.paused = self.ended = self.closed = self.aborted = False
+        self.paused = False
         self.protocol = HttpProtocol(self.shared)
         self.protocol.connection_made(self)
 
@@ -62,8 +95,7 @@ class Wire:
     # What the protocol does.
 
     def write(self, data):
-        assert not self.ended and not self.closed
-        self.written += data
+        super().write(data)
         if self.slow and not self.paused:
             self.paused = True
             self.protocol.pause_writing()
@@ -71,26 +103,9 @@ class Wire:
     def writelines(self, parts):
         self.write(b"".join(parts))
 
-    def write_eof(self):
-        self.ended = True
-
-    def close(self):
-        self.closed = True
-
     def abort(self):
-        self.closed = self.aborted = True
+        super().abort()
         self.loop.call_soon(self.protocol.connection_lost, None)
-
-    def is_closing(self):
-        return self.closed
-
-    def pause_reading(self):
-        assert self.reading
-        self.reading = False
-
-    def resume_reading(self):
-        assert not self.reading
-        self.reading = True
 
     def get_write_buffer_size(self):
         return 1000 if self.paused else 0
