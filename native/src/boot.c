@@ -104,6 +104,8 @@ static int prepare(struct boot *b, const struct skerry_boot_options *o,
         ret = vm_open(&m->vm, kvm, &m->mem, 0, err);
     if (ret == 0)
         ret = machine_watch(m, err);
+    if (ret == 0)
+        ret = trace_open(o->trace, b->facts.is_storage, &m->trace, err);
     if (ret < 0)
         return ret;
     vcpu_start(&m->vm, b->image.entry, (uint64_t)rsp);
@@ -127,7 +129,9 @@ static int explain(struct machine *m, const struct skerry_boot_options *o,
                              "main did not reach wait_for_requests() within %.3g s: "
                              "stopped%s",
                              (double)o->boot_ns / 1e9, remains_place(m).text);
-    if (strncmp(m->reason, "exited", 6) == 0)
+    if (o->exit_status && m->exited)
+        *o->exit_status = m->exit_status;
+    if (m->exited)
         return skerry_refuse(err, EPROTO, START_UP,
                              "main ended (%s) without wait_for_requests()", m->reason);
     return skerry_refuse(err, EPROTO, START_UP, "%s", m->reason);
