@@ -15,6 +15,7 @@ from skerry.commands import (
     serve,
     status,
     syscalls,
+    trace,
 )
 from skerry.errors import SkerryError
 
@@ -27,7 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"skerry {__version__}")
     parsers = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in (serve, status, reload, check, schema, run, syscalls, doctor):
+    for verb in (serve, status, reload, check, schema, run, trace, syscalls, doctor):
         verb.add(parsers)
     return parser
 

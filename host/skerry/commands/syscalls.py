@@ -10,12 +10,14 @@ from skerry.native.syscalls import Status, Syscall, syscalls
 _INTRODUCTION = """\
 # System calls
 
-How far skerry serves each system call of Linux on x86-64. This page is printed by `skerry syscalls --markdown`, from the
-table that programs are served by.
+How far skerry serves each system call of Linux on x86-64. This page is printed by
+`skerry syscalls --markdown`, from the table that programs are served by.
 
-- **full**: as on Linux, as far as a program can see that has this machine for itself. Each is compared with the real one.
+- **full**: as on Linux, as far as a program can see that has this machine for itself.
+  Each is compared with the real one.
 - **partial**: the note says what is missing.
-- **refused**: it fails, and will; the note says why. The error is `ENOSYS` where the note names no other.
+- **refused**: it fails, and will; the note says why. The error is `ENOSYS` where the
+  note names no other.
 - **unknown**: `ENOSYS`; nobody has needed it yet.
 
 `skerry trace PROGRAM` tells which of them a program makes.
