@@ -13,7 +13,7 @@ stat path stat
 fstat fd stat
 lstat path stat
 poll polls:1 size int
-lseek fd int whence
+lseek fd off whence
 mmap addr size prot map fd off ->
 mprotect addr size prot
 munmap addr size
@@ -68,8 +68,8 @@ fcntl fd fcntl fcntlarg:1
 flock fd int
 fsync fd
 fdatasync fd
-truncate path int
-ftruncate fd int
+truncate path off
+ftruncate fd off
 getdents fd addr size
 getcwd out:r size
 chdir path
@@ -155,7 +155,7 @@ accept4 fd addr addr hex
 signalfd4 fd sigset size signalfd
 eventfd2 int eventfd
 epoll_create1 epollnew
-dup3 fd fd open
+dup3 fd fd pipe
 pipe2 pipefds pipe
 preadv fd iov:2 size off
 pwritev fd iov:2 size off
