@@ -97,6 +97,11 @@ int skerry_boot(const struct skerry_boot_options *options,
                 struct skerry_error *err);
 void skerry_snapshot_close(struct skerry_snapshot *snapshot);
 
+/* Tells if a program (elf) can be loaded into (max_memory) bytes; (err) says why not. 0
+ * or -errno. Runs nothing. */
+int skerry_check_program(const uint8_t *elf, size_t elf_len, uint64_t max_memory,
+                         struct skerry_error *err);
+
 /* Handing over to another process of the same build. Export writes skerry_snapshot_size
  * bytes to (dst), and returns the descriptor of the memory, which stays the snapshot's.
  * Import takes (fd) over, whatever comes back. */

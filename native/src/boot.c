@@ -202,3 +202,13 @@ int skerry_boot(const struct skerry_boot_options *o, struct skerry_console *cons
     free(b);
     return ret;
 }
+
+int skerry_check_program(const uint8_t *elf, size_t elf_len, uint64_t max_memory,
+                         struct skerry_error *err)
+{
+    struct layout layout;
+    struct image image;
+    if (layout_make(&layout, max_memory, 0) < 0)
+        return skerry_refuse(err, EINVAL, "max_memory", "expected 8 MB to 4 GB");
+    return image_parse(&image, elf, elf_len, layout.program, err);
+}

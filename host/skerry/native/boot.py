@@ -101,6 +101,13 @@ def boot(
     return Snapshot(out[0])
 
 
+def check_program(elf: bytes, max_memory: int) -> None:
+    """NativeError if program (elf) cannot be loaded into (max_memory) bytes."""
+    error = new_error()
+    data = ffi.from_buffer("uint8_t[]", elf)
+    check(lib.skerry_check_program(data, len(elf), max_memory, error), error)
+
+
 def _set_requests(raw: Any, options: BootOptions) -> list[Any]:
     """How requests come to it, and what becomes of it after one."""
     warm = options.warmup or _NONE
