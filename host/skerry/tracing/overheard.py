@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Self
 
 from skerry.native.raw import ffi
@@ -28,8 +29,10 @@ class Overheard:
         self._thread = threading.Thread(target=self._listen, name="trace")
 
     def _listen(self) -> None:
+        """To the end, come what may: guests wait while nobody listens."""
         while packet := self._ours.recv(_SIZE):
-            self._show(read_call(packet, self._cut))
+            with suppress(OSError):  # nobody reads what is shown, say
+                self._show(read_call(packet, self._cut))
 
     def __enter__(self) -> Self:
         self._thread.start()
