@@ -94,6 +94,27 @@ def test_trace_follows_threads_and_processes():
     assert any("CLONE_THREAD" in line or "clone3" in line for line in lines)
 
 
+def test_trace_follows_a_thread_that_becomes_another_program():
+    source = r"""
+    #include <pthread.h>
+    #include <unistd.h>
+    static void *work(void *arg) { return (void *)(long)execl("/bin/true", "true", 0); }
+    int main(void)
+    {
+        pthread_t thread;
+        pthread_create(&thread, 0, work, 0);
+        for (;;)
+            pause();
+    }
+    """
+    lines = traced(compile_guest(source, flags=("-static", "-pthread")))
+    (line,) = [line for line in lines if "execve(" in line]
+    assert line.startswith('execve("/bin/true", ')
+    assert line.endswith(" = 0")
+    assert "pause() = ?" in lines
+    assert "--- it ended with exit status 0" in lines
+
+
 def test_trace_ends_a_program_that_runs_for_ever_after_some_seconds():
     lines = traced(compile_guest(ENDLESS), "--seconds", "0.5")
     assert "pause() = ?" in lines

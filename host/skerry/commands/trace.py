@@ -97,7 +97,7 @@ class _Notes:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    path = shutil.which(arguments.program)
+    path = find(arguments.program)
     if path is None:
         raise SkerryError(f"{arguments.program}: there is no such program")
     if arguments.output is None:
@@ -107,6 +107,11 @@ def run(arguments: argparse.Namespace) -> int:
             return trace(path, arguments, out)
     except OSError as error:
         raise SkerryError(f"{arguments.output}: {error.strerror}") from None
+
+
+def find(name: str) -> str | None:
+    """The program: a file, or what a shell would find."""
+    return os.path.abspath(name) if os.path.isfile(name) else shutil.which(name)
 
 
 def trace(path: str, arguments: argparse.Namespace, out: TextIO) -> int:

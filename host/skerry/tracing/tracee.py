@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from ptrace.binding.func import (
+    PTRACE_EVENT_EXEC,
     PTRACE_O_TRACECLONE,
     PTRACE_O_TRACEEXEC,
     PTRACE_O_TRACEFORK,
     PTRACE_O_TRACESYSGOOD,
     PTRACE_O_TRACEVFORK,
     ptrace,
+    ptrace_geteventmsg,
     ptrace_getregs,
     ptrace_setoptions,
     ptrace_syscall,
@@ -143,11 +145,24 @@ class Tracee:
                 self._take(thread)
             elif stop == signal.SIGSEGV and self._calls_host(thread):
                 return
+            elif event == PTRACE_EVENT_EXEC:
+                self._replace(ptrace_geteventmsg(thread), thread)
             elif not event and not (is_new and stop == signal.SIGSTOP):
                 passed = stop
             ptrace_syscall(thread, passed)
         except PtraceError:
             return  # it has been killed meanwhile: its end comes next
+
+    def _replace(self, old: int, thread: int) -> None:
+        """Thread (old) becomes another program, and with it the first of its process;
+        all others have ended."""
+        if old == thread:
+            return
+        self._leave(thread)
+        self._threads.discard(old)
+        begun = self._begun.pop(old, None)
+        if begun:
+            self._begun[thread] = begun
 
     def _take(self, thread: int) -> None:
         """Thread (thread) begins a call, or has the answer."""
