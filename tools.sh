@@ -5,7 +5,7 @@ set -eu
 
 declare -A packages=(
     [gcc]=gcc [g++]=g++ [make]=make [clang]=clang [musl-gcc]=musl-tools [wrk]=wrk [curl]=curl
-    [spin]=spin
+    [spin]=spin [busybox]=busybox-static
 )
 missing=()
 for tool in "${!packages[@]}"; do

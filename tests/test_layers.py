@@ -107,6 +107,7 @@ def test_the_python_table_names_every_module_and_no_other() -> None:
         "native",
         "sources",
         "supervise",
+        "tracing",
     }  # packages' own files
     assert set(levels("host/skerry")) == set(python_uses()) - own
 

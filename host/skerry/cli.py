@@ -6,7 +6,17 @@ import sys
 from collections.abc import Sequence
 
 from skerry import __version__
-from skerry.commands import check, doctor, reload, run, schema, serve, status
+from skerry.commands import (
+    check,
+    doctor,
+    reload,
+    run,
+    schema,
+    serve,
+    status,
+    syscalls,
+    trace,
+)
 from skerry.errors import SkerryError
 
 
@@ -18,7 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"skerry {__version__}")
     parsers = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in (serve, status, reload, check, schema, run, doctor):
+    for verb in (serve, status, reload, check, schema, run, trace, syscalls, doctor):
         verb.add(parsers)
     return parser
 

@@ -51,6 +51,7 @@ def boot_options(started: Started, elf: bytes, kind: str) -> native.BootOptions:
         control_ephemeral=config.control_ephemeral,
         hugepages=config.hugepages,
         warmup=_warming(config.warmup) if config.warmup else None,
+        trace=started.trace,
     )
 
 

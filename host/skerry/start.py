@@ -38,6 +38,7 @@ def start(
     old: Parcel | None = None,
     files: Files | None = None,
     look: Callable[[Remains], None] | None = None,
+    trace: int = 0,
 ) -> Started:
     """Boots (config); takes the program's own start-up time. ProgramError when it does
     not start; what it printed is logged either way.
@@ -46,14 +47,14 @@ def start(
     nothing has changed that it depends on; else see Started.origin. Its shared memory
     lives on unless its size is another. Its descriptors stay its own, and so do those
     of (files), which are for a process that may not open any. (look) is shown the
-    machine of one that does not start."""
+    machine of one that does not start; its guests' calls are told on (trace)."""
     if files is None:
         with open_files(config) as own:
-            return start(config, log, old, own, look)
+            return start(config, log, old, own, look, trace)
     begin = time.monotonic()
     with ExitStack() as undo:
         started = undo.enter_context(Started(config))
-        started.look = look
+        started.look, started.trace = look, trace
         if files.opener >= 0:
             started.hold_opener(os.dup(files.opener))
         undo.callback(started.print_lines, log)
@@ -136,6 +137,7 @@ def _make_storage(started: Started, elf: bytes, files: Files) -> None:
                 snapshot, started.console, limit, file, files.control
             )
         held.enter_context(started.storage)
+        started.storage.tell(started.trace)
 
 
 def _storage_file(started: Started, files: Files) -> native.StorageFile | None:

@@ -38,6 +38,7 @@ class Started:
         self.state = ""  # what its storage and shared memory depend on, likewise
         self.symbols = Symbols(b"")
         self.look: Callable[[Remains], None] | None = None  # at what did not start
+        self.trace = 0  # socket that its guests' calls are told on; 0: nobody
         self.notes: list[str] = []  # for the log
         self.origin: Origin = "new"
         self.old: native.Storage | None = None  # that is to be handed over
@@ -64,6 +65,7 @@ class Started:
             INLINE,
             self.storage,
             look=look,
+            trace=self.trace,
         )
 
     def hold_opener(self, fd: int) -> None:

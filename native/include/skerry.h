@@ -84,6 +84,9 @@ struct skerry_boot_options {
     const char *warmup_headers;      /* lines "Name: value\r\n" */
     struct skerry_remains **remains; /* or NULL: where to put those of a program that
                                       * has failed; they become the caller's */
+    int trace; /* socket that its calls are told on (struct skerry_call); 0: nobody */
+    int *exit_status; /* or NULL: where to put the exit status of a program that ends
+                       * instead of waiting, which still is an error */
 };
 
 /* Runs the program until it waits for requests, and freezes it. What it printed is
@@ -93,6 +96,11 @@ int skerry_boot(const struct skerry_boot_options *options,
                 struct skerry_console *console, struct skerry_snapshot **out,
                 struct skerry_error *err);
 void skerry_snapshot_close(struct skerry_snapshot *snapshot);
+
+/* Tells if a program (elf) can be loaded into (max_memory) bytes; (err) says why not. 0
+ * or -errno. Runs nothing. */
+int skerry_check_program(const uint8_t *elf, size_t elf_len, uint64_t max_memory,
+                         struct skerry_error *err);
 
 /* Handing over to another process of the same build. Export writes skerry_snapshot_size
  * bytes to (dst), and returns the descriptor of the memory, which stays the snapshot's.
@@ -125,6 +133,10 @@ enum {
 };
 struct skerry_console *skerry_console_open(void);
 void skerry_console_close(struct skerry_console *console);
+
+/* From now on what programs print goes to descriptors 1 and 2 at once, byte by byte as
+ * it is: for a program that runs in a terminal. */
+void skerry_console_pass(struct skerry_console *console);
 int skerry_console_take(struct skerry_console *console, char *dst, size_t size,
                         int *kind);
 
@@ -147,6 +159,9 @@ int skerry_storage_open(struct skerry_snapshot *snapshot, uint64_t call_ns,
                         struct skerry_console *console, struct skerry_storage **out,
                         struct skerry_error *err);
 void skerry_storage_close(struct skerry_storage *storage);
+
+/* Before its first call: what it calls is told on this socket (struct skerry_call). */
+void skerry_storage_trace(struct skerry_storage *storage, int trace);
 
 /* Handing over to another process of the same build, which then works on the same
  * state. Export writes skerry_storage_size bytes to (dst); the descriptors stay the
@@ -219,10 +234,11 @@ int skerry_storage_move_back(int control);
 struct skerry_limits {
     uint64_t request_ns;
     uint64_t inline_ns; /* skerry_run returns after about this; 0 = never */
-    int hold; /* leave the clone as the request left it until skerry_reset: for tests
-               * that look at it */
-    int look; /* a request that fails is SKERRY_BUSY and SKERRY_FAILED first, for
-               * skerry_vm_remains; skerry_resume goes on with on_error */
+    int hold;  /* leave the clone as the request left it until skerry_reset: for tests
+                * that look at it */
+    int look;  /* a request that fails is SKERRY_BUSY and SKERRY_FAILED first, for
+                * skerry_vm_remains; skerry_resume goes on with on_error */
+    int trace; /* socket that its calls are told on (struct skerry_call); 0: nobody */
 };
 
 /* A clone that answers requests. (storage) may be NULL. */
@@ -366,6 +382,34 @@ uint64_t skerry_body_limit(const struct skerry_snapshot *snapshot);
 /* Pages that differ from the frozen image, found by comparing all of it: an oracle for
  * tests, slow. */
 uint64_t skerry_differing_pages(const struct skerry_vm *vm);
+
+/* --- What programs call, for people --- */
+
+/* How far a system call is served. */
+enum { SKERRY_UNKNOWN = 0, SKERRY_SERVED, SKERRY_PARTLY, SKERRY_REFUSED };
+struct skerry_syscall {
+    const char *name; /* "unnamed": Linux has no such number */
+    const char *note; /* what is missing, or why it is refused, or "" */
+    int status;
+    int answered; /* it has a handler; else its answer is ENOSYS */
+};
+
+/* System call (number). 0, or -ENOENT: there are no numbers as high. */
+int skerry_syscall(uint32_t number, struct skerry_syscall *to);
+
+/* A call that a program has made, one packet on the socket (SOCK_SEQPACKET) that
+ * (trace) of its options or limits names. Of each argument that may be a pointer there
+ * are the first bytes behind it, before the call and after it. */
+enum { SKERRY_CALL_SYSCALL = 1, SKERRY_CALL_HOST = 2, SKERRY_CALL_BYTES = 512 };
+struct skerry_call {
+    int32_t kind;
+    int32_t storage; /* 1: made by storage */
+    int32_t ends;    /* 1: the program does not go on, there is no result */
+    uint64_t number, arg[6];
+    int64_t result;
+    uint32_t before_len[6], after_len[6]; /* 0: no pointer */
+    uint8_t before[6][SKERRY_CALL_BYTES], after[6][SKERRY_CALL_BYTES];
+};
 
 /* --- A machine that has failed, to be looked at --- */
 

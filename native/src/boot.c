@@ -104,6 +104,8 @@ static int prepare(struct boot *b, const struct skerry_boot_options *o,
         ret = vm_open(&m->vm, kvm, &m->mem, 0, err);
     if (ret == 0)
         ret = machine_watch(m, err);
+    if (ret == 0)
+        ret = trace_open(o->trace, b->facts.is_storage, &m->trace, err);
     if (ret < 0)
         return ret;
     vcpu_start(&m->vm, b->image.entry, (uint64_t)rsp);
@@ -127,7 +129,9 @@ static int explain(struct machine *m, const struct skerry_boot_options *o,
                              "main did not reach wait_for_requests() within %.3g s: "
                              "stopped%s",
                              (double)o->boot_ns / 1e9, remains_place(m).text);
-    if (strncmp(m->reason, "exited", 6) == 0)
+    if (o->exit_status && m->exited)
+        *o->exit_status = m->exit_status;
+    if (m->exited)
         return skerry_refuse(err, EPROTO, START_UP,
                              "main ended (%s) without wait_for_requests()", m->reason);
     return skerry_refuse(err, EPROTO, START_UP, "%s", m->reason);
@@ -197,4 +201,14 @@ int skerry_boot(const struct skerry_boot_options *o, struct skerry_console *cons
     }
     free(b);
     return ret;
+}
+
+int skerry_check_program(const uint8_t *elf, size_t elf_len, uint64_t max_memory,
+                         struct skerry_error *err)
+{
+    struct layout layout;
+    struct image image;
+    if (layout_make(&layout, max_memory, 0) < 0)
+        return skerry_refuse(err, EINVAL, "max_memory", "expected 8 MB to 4 GB");
+    return image_parse(&image, elf, elf_len, layout.program, err);
 }

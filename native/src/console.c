@@ -3,11 +3,13 @@
  */
 #include "console.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define QUEUE_MAX (256 * 1024)
 
@@ -27,6 +29,7 @@ struct skerry_console {
     size_t used, taken, capacity;
     uint64_t dropped;
     struct partial partial[3]; /* by kind: stdout, stderr, log */
+    int passes;                /* what is printed goes to descriptors 1 and 2 instead */
 };
 
 struct skerry_console *skerry_console_open(void)
@@ -88,8 +91,29 @@ static void end_line(struct skerry_console *c, int kind)
     p->len = 0;
 }
 
+void skerry_console_pass(struct skerry_console *c)
+{
+    c->passes = 1;
+}
+
+static void pass(int kind, const char *text, size_t len)
+{
+    const int fd = kind == SKERRY_LINE_STDOUT ? STDOUT_FILENO : STDERR_FILENO;
+    while (len) {
+        const ssize_t n = write(fd, text, len);
+        if (n < 0 && errno != EINTR)
+            return;
+        text += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+    }
+}
+
 void console_write(struct skerry_console *c, int kind, const char *text, size_t len)
 {
+    if (c->passes) {
+        pass(kind, text, len);
+        return;
+    }
     pthread_mutex_lock(&c->lock);
     struct partial *p = &c->partial[kind - 1];
     for (size_t i = 0; i < len; i++) {

@@ -66,7 +66,11 @@ int hostcall(struct machine *m)
     struct host_call c = {
         m, {r->rdi, r->rsi, r->rdx, r->rcx, r->r8, r->r9}, r->rdx, GO_ON};
     hostcall_handler *handler = handler_of(number);
+    if (m->trace)
+        trace_enter(m->trace, &m->mem, SKERRY_CALL_HOST, number, c.arg);
     long ret = handler ? handler(&c) : unknown(m, number);
+    if (m->trace && !m->again)
+        trace_leave(m->trace, &m->mem, ret, c.stop != GO_ON || m->reason[0]);
     if (m->reason[0])
         return STOP_FAILED;
     if (c.stop == GO_ON && !m->again)

@@ -14,6 +14,7 @@
 #include "process.h"
 #include "regexes.h"
 #include "tasks.h"
+#include "trace.h"
 #include "vcpu.h"
 #include "watchdog.h"
 
@@ -121,6 +122,7 @@ struct machine {
     struct storage_result result;
     struct restore *restore; /* of storage, in on_live_restore; or NULL */
     struct regexes regexes;
+    struct trace *trace; /* who is told of its calls, or NULL */
     enum again again;
     struct tasks *tasks; /* of storage; while it boots its own, or NULL */
     struct fetch *fetch; /* what the program waits for, or NULL; malloc'ed */
@@ -141,6 +143,7 @@ struct machine {
     uint64_t returned[2];     /* rax and rdx of the callback that returned last */
     uint64_t reqmem_upper;    /* bytes: the most that one request has written */
     int touched;              /* a system call may have changed (*process) */
+    int exited, exit_status;  /* the program has ended itself */
     char reason[REASON_SIZE]; /* why the run failed, or "" */
 };
 

@@ -159,6 +159,7 @@ void machine_close(struct machine *m)
         tasks_close(m->tasks);
     regexes_restore(&m->regexes, &(struct regexes){0});
     free(m->fetch);
+    trace_close(m->trace);
     skerry_console_close(m->console);
     memset(m, 0, sizeof(*m));
     m->vm.fd = m->vm.vcpu_fd = -1;

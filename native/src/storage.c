@@ -58,6 +58,8 @@ int storage_mend(struct skerry_storage *s)
     machine_close(&s->machine);
     int ret = machine_open(&s->machine, s->snapshot, 1, &s->store.control->process,
                            s->console, &err);
+    if (ret == 0)
+        ret = trace_open(s->trace, 1, &s->machine.trace, &err);
     if (ret < 0)
         console_note(s->console, "storage VM: %s: %s", err.step, err.text);
     else

@@ -18,6 +18,7 @@ struct skerry_storage {
     struct store store;
     uint64_t call_ns;
     int leaving; /* runs no tasks any more */
+    int trace;   /* socket that its calls are told on, 0: nobody */
 };
 
 /* One call, from the registers of the caller. */

@@ -108,6 +108,11 @@ int skerry_storage_open(struct skerry_snapshot *snapshot, uint64_t call_ns,
     return complete(s, ret, out);
 }
 
+void skerry_storage_trace(struct skerry_storage *s, int trace)
+{
+    s->trace = trace;
+}
+
 void skerry_storage_close(struct skerry_storage *s)
 {
     if (!s || __atomic_sub_fetch(&s->references, 1, __ATOMIC_ACQ_REL))

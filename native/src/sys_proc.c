@@ -28,8 +28,9 @@ long sys_getpid(struct call *c)
 
 long sys_exit(struct call *c)
 {
-    c->ends = 1;
-    return machine_fail(c->m, "exited with status %d", (int)c->arg[0] & 0xff);
+    c->ends = c->m->exited = 1;
+    c->m->exit_status = (int)c->arg[0] & 0xff;
+    return machine_fail(c->m, "exited with status %d", c->m->exit_status);
 }
 
 static long set_base(struct machine *m, struct kvm_segment *segment, uint64_t base)

@@ -101,9 +101,25 @@ int syscall_answer(struct machine *m)
     struct call c = {m, {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9}, 0};
     syscall_handler *handler = number < SYSCALL_NUMBERS ? table[number] : NULL;
     m->touched = 1;
+    if (m->trace)
+        trace_enter(m->trace, &m->mem, SKERRY_CALL_SYSCALL, number, c.arg);
     long ret = handler ? handler(&c) : unknown(m, number);
+    if (m->trace)
+        trace_leave(m->trace, &m->mem, ret, c.ends);
     if (c.ends)
         return -EPROTO;
     vcpu_return(&m->vm, (uint64_t)ret, r->rdx);
+    return 0;
+}
+
+int skerry_syscall(uint32_t number, struct skerry_syscall *to)
+{
+    if (number >= SYSCALL_NUMBERS)
+        return -ENOENT;
+    struct syscall_note note = syscall_note(number);
+    to->name = syscall_name(number);
+    to->note = note.text;
+    to->status = note.status;
+    to->answered = table[number] != NULL;
     return 0;
 }

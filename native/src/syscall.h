@@ -19,6 +19,13 @@ int syscall_answer(struct machine *m);
 /* The name of a system call, "unnamed" for a number that has none. */
 const char *syscall_name(uint64_t number);
 
+/* How far a system call is served: an enum of skerry.h, and a few words. */
+struct syscall_note {
+    int status;
+    const char *text;
+};
+struct syscall_note syscall_note(uint64_t number);
+
 /* The open file that the first argument names, and the host's descriptor behind it, -1
  * for the standard three. 0 or -EBADF. */
 struct handle {

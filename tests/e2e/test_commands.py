@@ -12,7 +12,17 @@ from support.programs import HELLO, TROUBLE
 from support.server import EXAMPLES, SKERRY, skerry, write_config
 
 BUILD = EXAMPLES.parent / "build"
-VERBS = ("serve", "status", "reload", "check", "schema", "run", "doctor")
+VERBS = (
+    "serve",
+    "status",
+    "reload",
+    "check",
+    "schema",
+    "run",
+    "trace",
+    "syscalls",
+    "doctor",
+)
 
 
 def said(*arguments, status=0, stderr=b""):
@@ -49,7 +59,11 @@ def test_check_of_a_good_file(config):
     file = config(hello=HELLO, trouble=TROUBLE)
     assert said("check", file) == [f"{file}: no problems; programs: hello, trouble"]
     found = json.loads("".join(said("check", file, "--json")))
-    assert found == {"problems": [], "programs": ["hello", "trouble"]}
+    assert found == {
+        "problems": [],
+        "warnings": [],
+        "programs": ["hello", "trouble"],
+    }
 
 
 def test_check_reports_all_problems_of_a_bad_file(tmp_path):
@@ -62,7 +76,11 @@ def test_check_reports_all_problems_of_a_bad_file(tmp_path):
     assert len(lines) == 4
     done = skerry("check", file, "--json")
     assert (done.returncode, done.stderr) == (1, b"")
-    assert json.loads(done.stdout) == {"problems": lines}
+    assert json.loads(done.stdout) == {
+        "problems": lines,
+        "warnings": [],
+        "programs": [],
+    }
 
 
 def test_check_of_no_file():
@@ -70,7 +88,11 @@ def test_check_of_no_file():
 
 
 def test_check_starts_nothing(config):
-    source = 'START { puts("started"); fflush(stdout); for (;;); } HANDLE {}'
+    source = """
+    static volatile int runs = 1;
+    START { puts("started"); fflush(stdout); while (runs); }
+    HANDLE {}
+    """
     assert len(said("check", config(loops={"source": source}))) == 1
 
 

@@ -9,7 +9,7 @@ from skerry.cli import main, make_parser
 from skerry.commands import serve
 from skerry.supervise.listen import place
 
-VERBS = ("serve", "status", "check", "run", "doctor")
+VERBS = ("serve", "status", "check", "run", "trace", "syscalls", "doctor")
 
 
 def test_the_version_is_that_of_the_package(capsys):
@@ -28,6 +28,9 @@ def test_the_version_is_that_of_the_package(capsys):
         (("status",), ("--listen", "127.0.0.1:8080", "--json")),
         (("check",), ("FILE", "--json", "Exit status")),
         (("run",), ("PROGRAM", "--url", "--method", "--data", "@FILE", "Exit status")),
+        (("run",), ("--plain", "--trace", "--trace-json", "--path", "--writable")),
+        (("trace",), ("PROGRAM", "--seconds", "--json", "--output", "Exit status")),
+        (("syscalls",), ("--json", "--markdown")),
         (("doctor",), ("--json", "Exit status")),
     ],
 )
@@ -46,6 +49,10 @@ def test_help_is_complete(capsys, arguments, named):
         ["fly"],
         ["serve"],
         ["serve", "a.json", "b.json"],
+        ["trace"],
+        ["trace", "--seconds", "0", "true"],
+        ["trace", "--seconds", "soon", "true"],
+        ["syscalls", "--json", "--markdown"],
         ["serve", "a.json", "--listen"],
         ["serve", "a.json", "--port", "80"],
         ["serve", "a.json", "--workers", "0"],

@@ -72,7 +72,8 @@ def test_a_method_that_no_client_could_send_is_refused(method):
     [("hello", "hello"), ("a b.c", "a-b.c"), (".hidden", "hidden"), ("\u00e9", "-")],
 )
 def test_a_program_is_named_after_its_file(tmp_path, file, name):
-    made = run.configure(tmp_path / file, ())
+    path = str(tmp_path / file)
+    made = run.configure(make_parser().parse_args(["run", path]))
     assert (made.name, made.filename) == (name, tmp_path / file)
     assert (made.storage, made.shared_memory) == (True, 2)
 

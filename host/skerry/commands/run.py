@@ -1,21 +1,25 @@
 """skerry run: one program, one request, without a server."""
 
 import argparse
+import json
 import re
 import sys
-from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from skerry.alone import Alone
+from skerry.config import AllowedPath, defaults
 from skerry.config import Program as Config
-from skerry.config import defaults
 from skerry.egress import Policy, parse_entry
 from skerry.errors import SkerryError
 from skerry.keys import Host
 from skerry.log import Log
 from skerry.machine import check_machine
 from skerry.message import Request, Response
+from skerry.plain import run_plain
 from skerry.start import start
+from skerry.tracing.decode import CUT, Call
+from skerry.tracing.overheard import Overheard
 from skerry.wanted import Fetched, Wanted
 
 
@@ -26,9 +30,17 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         description="Starts PROGRAM, with storage and 2 MB of shared memory in case it "
         "uses them, makes one request and prints the response; what the program "
         "itself prints goes to standard error. Exit status 1 if the program fails: "
-        "then standard error has a backtrace too.",
+        "then standard error has a backtrace too. With --plain there is no request: "
+        "PROGRAM does its work in main and ends, as in a terminal.",
     )
     parser.add_argument("program", type=Path, metavar="PROGRAM", help="an ELF program")
+    parser.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="ARG",
+        help="what its main gets (default: state file and kind; with --plain nothing); "
+        "behind -- if one begins with -",
+    )
     parser.add_argument("--url", default="/", help="path and query (default: /)")
     parser.add_argument("--method", help="default: GET, with --data POST")
     parser.add_argument(
@@ -47,6 +59,47 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         type=Path,
         metavar="FILE",
         help="if the program fails, write this core file for gdb PROGRAM FILE",
+    )
+    parser.add_argument(
+        "--path",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a file or directory that the program finds under its own name, to read; "
+        "may be repeated",
+    )
+    parser.add_argument(
+        "--writable",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="the same, to read and, in start-up and storage, to write",
+    )
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="run a program that never waits for requests: its output is ours, and so "
+        "is its exit status; standard input is empty",
+    )
+    parser.add_argument(
+        "--trace",
+        action="store_true",
+        help="print each system call and host call of the program to standard error",
+    )
+    parser.add_argument(
+        "--trace-json",
+        type=Path,
+        metavar="FILE",
+        help="write them to FILE as JSON, one object a line",
+    )
+    parser.add_argument(
+        "--cut",
+        type=int,
+        default=CUT,
+        metavar="N",
+        help="bytes of a buffer that a trace shows (at most 512; default: 32)",
     )
     parser.set_defaults(run=run)
 
@@ -72,13 +125,27 @@ def read_data(text: str) -> bytes:
         raise argparse.ArgumentTypeError(message) from None
 
 
-def configure(path: Path, hosts: Sequence[str]) -> Config:
-    """Program (path) under its file's name, with everything that it may use, and
-    (hosts) to reach."""
+def configure(arguments: argparse.Namespace) -> Config:
+    """The program under its file's name, with everything that it may use."""
+    path: Path = arguments.program
     name = re.sub(r"[^A-Za-z0-9_.-]", "-", path.name).lstrip(".") or "program"
     values = defaults(name, path)
     fields = {key: getattr(values, key) for key in Config.__slots__}
-    more = {"storage": True, "shared_memory": 2, "allowed_hosts": tuple(hosts)}
+    more = {
+        "storage": not arguments.plain,
+        "shared_memory": 2,
+        "allowed_hosts": tuple(arguments.allow),
+        "allowed_paths": tuple(
+            AllowedPath(each.absolute(), str(each.absolute()), True, writable)
+            for given, writable in (
+                (arguments.path, False),
+                (arguments.writable, True),
+            )
+            for each in given
+        ),
+    }
+    if arguments.arguments or arguments.plain:
+        more["main_arguments"] = tuple(arguments.arguments)
     return Config(**fields | more)
 
 
@@ -126,15 +193,44 @@ class _Direct:
         return await Outgoing().fetch(wanted, self._policy)
 
 
+def listen(arguments: argparse.Namespace, held: ExitStack) -> int:
+    """Where the program's calls are told, as the options ask; 0: nobody wants them."""
+    if arguments.trace_json:
+        try:
+            file = held.enter_context(arguments.trace_json.open("w"))
+        except OSError as error:
+            why = f"cannot write {arguments.trace_json}: {error.strerror}"
+            raise SkerryError(f"--trace-json: {why}") from None
+
+    def show(call: Call) -> None:
+        if arguments.trace:
+            print(call.line(), file=sys.stderr, flush=True)
+        if arguments.trace_json:
+            print(json.dumps(call.as_json()), file=file)
+
+    if not (arguments.trace or arguments.trace_json):
+        return 0
+    return held.enter_context(Overheard(show, arguments.cut)).fd
+
+
 def run(arguments: argparse.Namespace) -> int:
+    check_machine()
+    with ExitStack() as held:
+        trace = listen(arguments, held)
+        if arguments.plain:
+            return run_plain(configure(arguments), trace)
+        return run_request(arguments, trace)
+
+
+def run_request(arguments: argparse.Namespace, trace: int) -> int:
+    """Starts the program, whose calls go to (trace), and makes one request."""
     from skerry.autopsy import Autopsy  # takes other commands 0.1 s for nothing
 
-    check_machine()
     request = make_request(arguments)
-    log, config = Log(sys.stderr), configure(arguments.program, arguments.allow)
+    log, config = Log(sys.stderr), configure(arguments)
     autopsy = Autopsy(arguments.program, arguments.core, log)
     outside = _Direct(Policy(config.allowed_hosts))
-    program = Alone(start(config, log, look=autopsy), log, outside)
+    program = Alone(start(config, log, look=autopsy, trace=trace), log, outside)
     try:
         check_size(request, program.body_limit)
         response, failed = program.answer(request, autopsy)

@@ -5,7 +5,7 @@ check() turns a C error into NativeError. A Vm serves one caller at a time; all 
 be used from any thread.
 """
 
-from skerry.native.boot import BootOptions, Warming, boot
+from skerry.native.boot import BootOptions, Exited, Warming, boot, check_program
 from skerry.native.console import Console, Stream
 from skerry.native.failure import Failure
 from skerry.native.jail import JailFacts, enter_jail, prepare_jail
@@ -28,6 +28,7 @@ __all__ = [
     "PIECE",
     "BootOptions",
     "Console",
+    "Exited",
     "Failure",
     "JailFacts",
     "KvmFacts",
@@ -44,6 +45,7 @@ __all__ = [
     "Vm",
     "Warming",
     "boot",
+    "check_program",
     "enter_jail",
     "is_moved",
     "move_back",

@@ -6,7 +6,7 @@ from typing import Any
 
 from skerry.native.console import Console
 from skerry.native.memory import SharedMemory
-from skerry.native.raw import NS, check, ffi, lib, new_error, strings
+from skerry.native.raw import NS, NativeError, check, ffi, lib, new_error, strings
 from skerry.native.remains import Remains
 from skerry.native.snapshot import Snapshot
 from skerry.native.storage import Storage
@@ -46,6 +46,15 @@ class BootOptions:
     control_ephemeral: bool = False
     hugepages: bool = False
     warmup: Warming | None = None
+    trace: int = 0  # socket that its calls are told on; stays the caller's; 0: nobody
+
+
+class Exited(NativeError):
+    """The program has ended, with exit status (status), instead of waiting."""
+
+    def __init__(self, error: NativeError, status: int) -> None:
+        super().__init__(error.step, error.reason, error.code)
+        self.status = status
 
 
 def boot(
@@ -56,7 +65,7 @@ def boot(
     look: Callable[[Remains], None] | None = None,
 ) -> Snapshot:
     """Runs a program until it waits for requests, and freezes it. NativeError if that
-    fails; (look) is shown what is left of the program before."""
+    fails, Exited if it ends; (look) is shown what is left of the program before."""
     name = ffi.new("char[]", options.name.encode())
     directory = ffi.new("char[]", options.directory.encode())
     argv, argv_held = strings(options.argv)
@@ -76,13 +85,27 @@ def boot(
     out, error = ffi.new("struct skerry_snapshot **"), new_error()
     remains = ffi.new("struct skerry_remains **")
     raw.remains = remains if look else ffi.NULL
+    status = ffi.new("int *", -1)
+    raw.trace, raw.exit_status = options.trace, status
     code = lib.skerry_boot(raw, console.raw, out, error)
     if look and remains[0]:
         with Remains(remains[0]) as left:
             look(left)
     del texts
-    check(code, error)
+    try:
+        check(code, error)
+    except NativeError as failed:
+        if status[0] >= 0:
+            raise Exited(failed, status[0]) from None
+        raise
     return Snapshot(out[0])
+
+
+def check_program(elf: bytes, max_memory: int) -> None:
+    """NativeError if program (elf) cannot be loaded into (max_memory) bytes."""
+    error = new_error()
+    data = ffi.from_buffer("uint8_t[]", elf)
+    check(lib.skerry_check_program(data, len(elf), max_memory, error), error)
 
 
 def _set_requests(raw: Any, options: BootOptions) -> list[Any]:

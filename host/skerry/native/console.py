@@ -26,6 +26,10 @@ class Console(Owner):
         self._line = ffi.new("char[]", _LINE)
         self._kind = ffi.new("int *")
 
+    def pass_on(self) -> None:
+        """From now on what is printed goes to standard output and error, as it is."""
+        lib.skerry_console_pass(self.raw)
+
     def take(self) -> list[tuple[Stream, str]]:
         """All lines so far, oldest first."""
         lines = []

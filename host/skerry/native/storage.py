@@ -73,6 +73,11 @@ class Storage(Owner):
         check(code, error)
         super().__init__(out[0])
 
+    def tell(self, trace: int) -> None:
+        """Before its first call: what it calls is told on the socket (trace), which
+        stays the caller's."""
+        lib.skerry_storage_trace(self.raw, trace)
+
     def export(self) -> tuple[bytes, list[int]]:
         """What it is, and its descriptors, for another process: memory, control,
         committed image, and its file's, which may be -1. They stay this object's own.

@@ -42,7 +42,8 @@ class Vm(Owner):
     A request may take (limit) seconds; serve() returns early after (inline) seconds if
     that is not 0. With (hold) the clone stays as the request left it until reset(): for
     tests that look at it. With (look) a request that fails is handed back as busy, and
-    as failed, before on_error: for remains().
+    as failed, before on_error: for remains(). Its calls are told on the socket (trace),
+    which stays the caller's; 0: nobody is told.
     """
 
     _close = lib.skerry_vm_close
@@ -56,11 +57,12 @@ class Vm(Owner):
         storage: Storage | None = None,
         hold: bool = False,
         look: bool = False,
+        trace: int = 0,
     ) -> None:
         out, error = ffi.new("struct skerry_vm **"), new_error()
         limits = ffi.new("struct skerry_limits *")
         limits.request_ns, limits.inline_ns = int(limit * NS), int(inline * NS)
-        limits.hold, limits.look = hold, look
+        limits.hold, limits.look, limits.trace = hold, look, trace
         raw_storage = storage.raw if storage else ffi.NULL
         code = lib.skerry_vm_open(
             snapshot.raw, raw_storage, limits, console.raw, out, error

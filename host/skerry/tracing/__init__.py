@@ -1,0 +1,1 @@
+"""Calls of programs, native ones and guests, as lines for people."""

@@ -1,0 +1,124 @@
+"""System calls answer as Linux does, call by call: the same program runs natively under
+ptrace and in a guest; the calls, their results and what they leave in memory are the
+same, but for what a table says, with a reason."""
+
+import json
+import re
+import subprocess
+from functools import cache
+
+import pytest
+from support.client import LONG
+from support.documents import ROOT
+from support.server import SKERRY
+
+from skerry.native.syscalls import Status, syscalls
+
+pytestmark = pytest.mark.core
+
+PROGRAMS = ROOT / "tests" / "oracle"
+NAMES = sorted(path.stem for path in PROGRAMS.glob("*.c"))
+WHOLE = "512"  # bytes of a buffer that are compared
+
+# Calls whose result or memory is another, not whether they succeed; and why.
+DIFFERS = {
+    "getpid": "a guest is process 1",
+    "gettid": "and its thread is 1",
+    "getppid": "nobody has started it",
+    "getuid": "it is root, whoever starts it",
+    "geteuid": "likewise",
+    "getgid": "likewise",
+    "getegid": "likewise",
+    "uname": "the host's name is not the guest's to know",
+    "getrandom": "no two answers are the same",
+    "gettimeofday": "time goes on",
+    "time": "time goes on",
+}
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """build(name): the program, compiled."""
+    directory = tmp_path_factory.mktemp("oracle")
+
+    @cache
+    def compiled(name):
+        program, source = directory / name, PROGRAMS / f"{name}.c"
+        subprocess.run(
+            ["gcc", "-static", "-O1", "-w", "-o", program, source], check=True
+        )
+        return program
+
+    return compiled
+
+
+def fill(directory):
+    """What programs find, natively and in a guest alike."""
+    subprocess.run(["rm", "-rf", directory], check=True)
+    (directory / "sub").mkdir(parents=True)
+    (directory / "one").write_bytes(b"first line\nsecond line\n")
+    (directory / "sub" / "two").write_bytes(b"2")
+    (directory / "link").symlink_to("one")
+    (directory / "turn").symlink_to("sub")
+    return directory
+
+
+def run(command, status):
+    done = subprocess.run(
+        [SKERRY, *command], stdin=subprocess.DEVNULL, capture_output=True, timeout=LONG
+    )
+    assert done.returncode == status, done.stderr.decode()
+    return done.stdout
+
+
+def compared(calls):
+    """From the mark on, see oracle.h."""
+    begin = next(i for i, call in enumerate(calls) if "-777" in call["arguments"])
+    return calls[begin:]
+
+
+def natively(program, place):
+    file = place / "native.json"
+    options = ["--json", "--cut", WHOLE, "--output", file]
+    status = STATUS[program.name]
+    out = run(["trace", *options, program, fill(place / "data")], status)
+    return out, compared(json.loads(file.read_text())["calls"])
+
+
+def in_a_guest(program, place):
+    file, data = place / "guest.json", fill(place / "data")
+    options = ["--plain", "--trace-json", file, "--cut", WHOLE, "--writable", data]
+    out = run(["run", *options, program, data], STATUS[program.name])
+    return out, compared([json.loads(each) for each in file.read_text().splitlines()])
+
+
+STATUS = {"files": 0, "self": 7}  # that each program ends with
+
+
+def told(call):
+    """(call) as one line, without what two machines cannot have in common."""
+    name, error, result = call["name"], call["error"], call["result"]
+    if name in DIFFERS:
+        return f"{name}: {error or 'done'}"
+    outcome = error or ("ADDRESS" if name == "brk" else result)
+    arguments = ", ".join(call["arguments"])
+    arguments = re.sub(r'\{("[^"]*"|0x[0-9a-f]+|NULL), (\d+)\}', r"{\2}", arguments)
+    arguments = re.sub(r"0x[0-9a-f]{6,}", "ADDRESS", arguments)
+    return f"{name}({arguments}) = {outcome}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_guest_gets_the_answers_of_linux_call_by_call(build, tmp_path, name):
+    output, calls = natively(build(name), tmp_path)
+    guest_output, guest_calls = in_a_guest(build(name), tmp_path)
+    assert [told(each) for each in guest_calls] == [told(each) for each in calls]
+    assert guest_output == output
+
+
+def test_every_call_that_is_said_to_be_full_is_compared(build, tmp_path):
+    made = {
+        call["name"] for name in NAMES for call in natively(build(name), tmp_path)[1]
+    }
+    full = {each.name for each in syscalls().values() if each.status is Status.FULL}
+    assert full - made == set(), "call them in a program of tests/oracle"
+    assert set(DIFFERS) <= made, "a difference that no program shows"
