@@ -10,7 +10,7 @@ from elftools.construct import ConstructError
 from elftools.elf.elffile import ELFFile
 
 from skerry.levels import level_of_machine, level_of_program
-from skerry.libraries import missing
+from skerry.needed import missing
 from skerry.native import NativeError, check_program
 
 _HOST_CALL = b"\xe7\x00"  # out 0, eax
