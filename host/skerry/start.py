@@ -96,7 +96,8 @@ def _boot_both(started: Started, elf: bytes, old: Parcel | None, files: Files) -
         _make_storage(started, second, files)
         if old and contents and is_succession(started, contents):
             succeed(started, old, contents)
-    started.snapshot = held.enter_context(_boot(started, elf, "request"))
+    snapshot = _boot(started, elf, "request", files.loader)
+    started.snapshot = held.enter_context(snapshot)
     if started.storage and config.storage_file:
         started.storage.set_waits(config.durability == FSYNC)
 
@@ -131,7 +132,7 @@ def _make_storage(started: Started, elf: bytes, files: Files) -> None:
     config, held = started.config, started.held
     if config.storage:
         limit, file = config.max_storage_time, _storage_file(started, files)
-        with _boot(started, elf, "storage") as snapshot:
+        with _boot(started, elf, "storage", files.loader) as snapshot:
             started.storage = native.Storage(
                 snapshot, started.console, limit, file, files.control
             )
@@ -152,7 +153,14 @@ def _storage_file(started: Started, files: Files) -> native.StorageFile | None:
     )
 
 
-def _boot(started: Started, elf: bytes, kind: str) -> native.Snapshot:
-    options = boot_options(started, elf, kind)
+def _boot(started: Started, elf: bytes, kind: str, loader: int) -> native.Snapshot:
+    """With a (loader) libraries are only for start-up: afterwards nothing that they
+    hold could be executed, and a request is to read what is configured."""
+    options = boot_options(started, elf, kind, loader)
     storage = started.storage if kind == "request" else None
-    return native.boot(options, started.console, started.shared, storage, started.look)
+    snapshot = native.boot(
+        options, started.console, started.shared, storage, started.look
+    )
+    if loader >= 0:
+        snapshot.change_opener(started.opener)
+    return snapshot

@@ -63,7 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct skerry_error err;
     if (!b.machine.mem.base)
         bare_open(&b, MAX_MEMORY_MIN, 0);
-    int ret = image_parse(&image, data, size, b.machine.mem.layout.program, &err);
+    int ret =
+        image_parse(&image, data, size, b.machine.mem.layout.program, PIE_BASE, &err);
     if (ret == 0)
         load(&image, data);
     else

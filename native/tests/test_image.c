@@ -19,7 +19,7 @@ static int parse(const void *file, size_t len)
     uint8_t *copy = malloc(len ? len : 1);
     memcpy(copy, file, len);
     memset(&error, 0, sizeof(error));
-    int ret = image_parse(&image, copy, len, program, &error);
+    int ret = image_parse(&image, copy, len, program, PIE_BASE, &error);
     free(copy);
     return ret;
 }
