@@ -45,9 +45,8 @@ class Files:
     @property
     def fds(self) -> tuple[int, ...]:
         """Those that there are, for another process."""
-        fds = (self.program, self.second, self.storage, *self.control)
-        fds += (self.opener, self.loader)
-        return tuple(each for each in fds if each >= 0)
+        own = (self.program, self.second, self.storage, *self.control)
+        return tuple(fd for fd in (*own, self.opener, self.loader) if fd >= 0)
 
     @classmethod
     def take(cls, config: Config, fds: Iterator[int], linked: bool = False) -> Self:
@@ -59,6 +58,11 @@ class Files:
         opener = next(fds) if has_opener(config) else -1
         loader = next(fds) if linked else -1
         return cls(program, second, storage, control, opener, loader)
+
+    def loader_of(self, kind: str) -> int:
+        """The loader for what is booted to be of (kind), -1 if that is static."""
+        fd = self.second if kind == "storage" and self.second >= 0 else self.program
+        return self.loader if interpreter_of(fd) else -1
 
     def read_program(self) -> bytes:
         """All of its file. Once."""

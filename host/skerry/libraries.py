@@ -25,8 +25,11 @@ class Libraries:
         self._files = [os.fsencode(each) for each in files]
         self._tops: dict[bytes, int] = {}  # by their real paths
         try:
-            for each in (*self._names, *map(os.path.dirname, self._files)):
-                self._open(os.path.realpath(each))
+            for each in map(os.path.realpath, self._names):
+                self._open(each)
+            self._directories = tuple(self._tops)
+            for each in map(os.path.dirname, self._files):
+                self._open(each)
         except BaseException:
             self.close()
             raise
@@ -45,10 +48,9 @@ class Libraries:
         read: who asks for us may be root."""
         plain = join(parts_of(path))
         if plain in self._files:
-            real, tops = plain, [os.path.dirname(plain)]
+            real, tops = plain, (os.path.dirname(plain),)
         elif any(_is_below(plain, each) for each in self._names):
-            real = os.path.realpath(plain)
-            tops = [os.path.realpath(each) for each in self._names]
+            real, tops = os.path.realpath(plain), self._directories
         else:
             raise FileNotFoundError(2, "not there")
         for top in tops:

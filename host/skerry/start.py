@@ -16,7 +16,7 @@ from skerry.config import Program as Config
 from skerry.errors import ProgramError
 from skerry.files import Files, open_files
 from skerry.keys import FSYNC
-from skerry.log import Log
+from skerry.log import Log, printable
 from skerry.native import Remains
 from skerry.options import MB, boot_options
 from skerry.parcel import (
@@ -60,7 +60,7 @@ def start(
         try:
             _boot_all(started, old, files)
         except native.NativeError as error:
-            reason = started.symbols.explain(error.reason)
+            reason = printable(started.symbols.explain(error.reason))
             raise ProgramError(config.name, error.step, reason) from None
         except OSError as error:
             reason = f"{config.filename}: {error.strerror}"
@@ -96,7 +96,7 @@ def _boot_both(started: Started, elf: bytes, old: Parcel | None, files: Files) -
         _make_storage(started, second, files)
         if old and contents and is_succession(started, contents):
             succeed(started, old, contents)
-    snapshot = _boot(started, elf, "request", files.loader)
+    snapshot = _boot(started, elf, "request", files)
     started.snapshot = held.enter_context(snapshot)
     if started.storage and config.storage_file:
         started.storage.set_waits(config.durability == FSYNC)
@@ -132,7 +132,7 @@ def _make_storage(started: Started, elf: bytes, files: Files) -> None:
     config, held = started.config, started.held
     if config.storage:
         limit, file = config.max_storage_time, _storage_file(started, files)
-        with _boot(started, elf, "storage", files.loader) as snapshot:
+        with _boot(started, elf, "storage", files) as snapshot:
             started.storage = native.Storage(
                 snapshot, started.console, limit, file, files.control
             )
@@ -153,9 +153,10 @@ def _storage_file(started: Started, files: Files) -> native.StorageFile | None:
     )
 
 
-def _boot(started: Started, elf: bytes, kind: str, loader: int) -> native.Snapshot:
-    """With a (loader) libraries are only for start-up: afterwards nothing that they
-    hold could be executed, and a request is to read what is configured."""
+def _boot(started: Started, elf: bytes, kind: str, files: Files) -> native.Snapshot:
+    """Libraries can be read only until it is frozen: afterwards nothing that is in them
+    could be executed, and a request is to read what is configured."""
+    loader = files.loader_of(kind)
     options = boot_options(started, elf, kind, loader)
     storage = started.storage if kind == "request" else None
     snapshot = native.boot(

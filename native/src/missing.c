@@ -4,10 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A directory's variants for better CPUs say nothing that the directory does not. */
+/* Directories of variants for better CPUs, by glibc old and new: they say nothing that
+ * the directory around them does not. */
+static const char *const variants[] = {"/glibc-hwcaps/", "/tls/",      "/haswell/",
+                                       "/avx512_1/",     "/xeon_phi/", "/x86_64/"};
+
 static int is_variant(const char *path)
 {
-    return strstr(path, "/glibc-hwcaps/") != NULL;
+    for (size_t i = 0; i < sizeof(variants) / sizeof(*variants); i++)
+        if (strstr(path, variants[i]))
+            return 1;
+    return 0;
 }
 
 static void begin(struct missing *m, const char *name)
