@@ -48,14 +48,12 @@ class Libraries:
         read: who asks for us may be root."""
         plain = join(parts_of(path))
         if plain in self._files:
-            real, tops = plain, (os.path.dirname(plain),)
-        elif any(_is_below(plain, each) for each in self._names):
-            real, tops = os.path.realpath(plain), self._directories
-        else:
-            raise FileNotFoundError(2, "not there")
-        for top in tops:
-            if top in self._tops and _is_below(real, top):
-                return self._place(real, top)
+            return self._place(plain, os.path.dirname(plain))
+        if any(_is_below(plain, each) for each in self._names):
+            real = os.path.realpath(plain)
+            for top in self._directories:
+                if _is_below(real, top):
+                    return self._place(real, top)
         raise FileNotFoundError(2, "not there")
 
     def _place(self, real: bytes, top: bytes) -> Real:
