@@ -31,6 +31,11 @@ from skerry.started import Started
 from skerry.succession import digest_state, is_same, is_succession, succeed
 from skerry.symbols import Symbols, read_symbols
 
+_CHANGES = (
+    "the program is dynamically linked, and its memory would not fit the next version "
+    "of a library: link it with -static, or do without storage_file"
+)
+
 
 def start(
     config: Config,
@@ -143,6 +148,8 @@ def _storage_file(started: Started, files: Files) -> native.StorageFile | None:
     config = started.config
     if config.storage_file is None:
         return None
+    if files.loader_of("storage") >= 0:
+        raise ProgramError(config.name, "storage_file", _CHANGES)
     return native.StorageFile(
         fd=files.storage,
         path=str(config.storage_file),

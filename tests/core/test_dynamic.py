@@ -4,6 +4,7 @@ and maps the libraries from inside the guest, as it does on Linux."""
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from support.oracle import results
 from skerry.allowed import Policy
 from skerry.alone import Alone
 from skerry.config import AllowedPath, defaults
+from skerry.errors import ProgramError
 from skerry.log import Log
 from skerry.message import Request
 from skerry.native import NativeError
@@ -227,6 +229,20 @@ def test_a_library_that_is_missing_is_named_with_the_places(home):
     assert named in caught.value.reason
     assert "allow its directory (allowed_paths)" in caught.value.reason
     assert "libnext.so: cannot open shared object file" in caught.value.__notes__[0]
+
+
+def test_memory_that_has_libraries_in_it_is_not_kept_in_a_file(tmp_path):
+    """Another version of a library would find data of this one."""
+    config = replace(
+        defaults("keeper", compile_guest(PRELUDE + COUNTS, flags=())),
+        storage=True,
+        storage_file=tmp_path / "storage",
+    )
+    with pytest.raises(ProgramError, match="storage_file: the program is dynamically"):
+        start(config, Log())
+    static = compile_guest(PRELUDE + COUNTS)
+    with start(replace(config, filename=static), Log()) as started:
+        assert started.storage
 
 
 # --- access ---
