@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.guests import INCLUDE, PRELUDE, Guest, compile_guest
+from support.guests import PRELUDE, Guest, compile_guest
 from support.oracle import results
 
 from skerry.allowed import Policy
@@ -180,21 +180,18 @@ HANDLE { int first = next(); reply("%d %d", first, next()); }
 """
 
 
-def build(directory: Path, name: str, source: str, *flags: str) -> Path:
-    made, text = directory / name, directory / f"{name}.c"
-    text.write_text(source)
-    command = ["gcc", "-O2", "-w", f"-I{INCLUDE}", "-o", made, text, *flags]
-    subprocess.run(command, check=True)
-    return made
+SHARED = ("-shared", "-fPIC", "-Wl,-soname,libnext.so")
+ORIGIN = ("-Wl,-rpath,$ORIGIN/lib", "-Wl,--no-as-needed")
 
 
 @pytest.fixture
 def home(tmp_path) -> Path:
-    """A directory with a program, and a library that it has beside it."""
+    """The directory of a program that has its library beside it."""
+    library = compile_guest(LIBRARY, flags=SHARED)
     (tmp_path / "lib").mkdir()
-    build(tmp_path / "lib", "libnext.so", LIBRARY, "-shared", "-fPIC")
-    origin = "-Wl,-rpath,$ORIGIN/lib"
-    build(tmp_path, "app", PRELUDE + USER, f"-L{tmp_path}/lib", "-lnext", origin)
+    shutil.copy(library, tmp_path / "lib" / "libnext.so")
+    program = compile_guest(PRELUDE + USER, flags=(*ORIGIN, str(library)))
+    shutil.copy(program, tmp_path / "app")
     return tmp_path
 
 
