@@ -41,6 +41,8 @@ static int parse(struct boot *b, const struct skerry_boot_options *o,
     int ret = image_parse(&b->image, o->elf, o->elf_len, program, PIE_BASE, err);
     if (ret < 0)
         return ret;
+    if (b->image.interpreter)
+        b->machine.files.missing = &b->missing;
     return linker_find(&b->linker, &b->image, program, o->opener, b->machine.files.who,
                        clock_now() + o->boot_ns, err);
 }
@@ -186,7 +188,6 @@ static void wire(struct boot *b, const struct skerry_boot_options *o,
     struct machine *m = &b->machine;
     enum opener_who who = o->is_storage ? OPENER_STORAGE : OPENER_START;
     files_init(&m->files, o->opener, who, NULL);
-    m->files.missing = &b->missing;
     b->fd = -1;
     m->vm.fd = m->vm.vcpu_fd = -1;
     m->process = &b->process;
