@@ -4,7 +4,7 @@ starts, without being configured."""
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
-from stat import S_IROTH
+from stat import S_IROTH, S_IXOTH
 
 from skerry.allowed import Real, join, parts_of
 
@@ -57,7 +57,7 @@ class Libraries:
         raise FileNotFoundError(2, "not there")
 
     def _place(self, real: bytes, top: bytes) -> Real:
-        if not os.stat(real).st_mode & S_IROTH:
+        if not _is_public(real, top):
             raise PermissionError(13, "not for everybody")
         base = self._tops[top]
         return Real(base, real[len(top) + 1 :] or b".", top, base, False, False)
@@ -65,6 +65,16 @@ class Libraries:
     def close(self) -> None:
         self._held.close()
         self._tops.clear()
+
+
+def _is_public(real: bytes, top: bytes) -> bool:
+    """Whether everybody may read (real), and reach it from (top)."""
+    needed = S_IROTH
+    while os.stat(real).st_mode & needed:
+        if real == top:
+            return True
+        real, needed = os.path.dirname(real), S_IXOTH
+    return False
 
 
 def _is_below(path: bytes, top: bytes) -> bool:

@@ -107,6 +107,10 @@ def test_nothing_else_is_there(read, path):
 def test_what_not_everybody_may_read_is_refused_even_to_root(system, read):
     (system / "usr" / "lib" / "x86_64" / "libc.so").chmod(0o640)
     assert read("/lib/x86_64/libc.so") == "PermissionError"
+    (system / "usr" / "lib" / "x86_64" / "libc.so").chmod(0o644)
+    assert read("/lib/x86_64/libc.so") == "libc"
+    (system / "usr" / "lib" / "x86_64").chmod(0o700)
+    assert read("/usr/lib64/ld.so") == "PermissionError"
 
 
 def test_a_directory_that_is_replaced_meanwhile_is_not_followed(system, read):
