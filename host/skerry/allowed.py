@@ -14,11 +14,14 @@ Parts = tuple[bytes, ...]
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What a program is allowed: (paths), and the file (state) under the name "state"
-    in its working directory, or None."""
+    in its working directory, or None. (linked) is the file of a dynamically linked
+    program, which may read the system's libraries too, and finds out where it is; or
+    None."""
 
     paths: tuple[AllowedPath, ...] = ()
     directory: str = "/"
     state: Path | None = None
+    linked: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class Booter:
 
     async def _start(self, wanted: Boot, fds: tuple[int, ...]) -> Started:
         rest = iter(fds)
-        files = Files.take(wanted.config, rest)
+        files = Files.take(wanted.config, rest, wanted.linked)
         old = Parcel(wanted.old, tuple(rest)) if wanted.old is not None else None
         try:
             return await self._on_thread(start, wanted.config, self._log, old, files)

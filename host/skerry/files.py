@@ -12,6 +12,7 @@ from typing import Self
 from skerry.allowed import Policy
 from skerry.config import Program as Config
 from skerry.errors import ProgramError
+from skerry.interpreter import interpreter_of
 from skerry.opener import open_door
 from skerry.sources.kept import storage_program
 
@@ -31,29 +32,37 @@ class Files:
     that its storage VM boots, if it comes from elsewhere and so may have one of its
     own; (storage), the file of its storage; (control), a memfd for its storage, and the
     same opened anew for the one process that starts it (see native.Storage); (opener),
-    where it asks for other files. Owned by who has opened them."""
+    where it asks for other files; (loader), where a dynamically linked one does so
+    while it starts, for its libraries too. Owned by who has opened them."""
 
     program: int
     second: int
     storage: int
     control: tuple[int, int]
     opener: int
+    loader: int
 
     @property
     def fds(self) -> tuple[int, ...]:
         """Those that there are, for another process."""
-        fds = (self.program, self.second, self.storage, *self.control, self.opener)
-        return tuple(each for each in fds if each >= 0)
+        own = (self.program, self.second, self.storage, *self.control)
+        return tuple(fd for fd in (*own, self.opener, self.loader) if fd >= 0)
 
     @classmethod
-    def take(cls, config: Config, fds: Iterator[int]) -> Self:
-        """What (fds), from another process, begin with."""
+    def take(cls, config: Config, fds: Iterator[int], linked: bool = False) -> Self:
+        """What (fds), from another process, begin with; (linked): with a loader."""
         program = next(fds)
         second = next(fds) if _may_have_second(config) else -1
         storage = next(fds) if config.storage_file else -1
         control = (next(fds), next(fds)) if config.storage else (-1, -1)
         opener = next(fds) if has_opener(config) else -1
-        return cls(program, second, storage, control, opener)
+        loader = next(fds) if linked else -1
+        return cls(program, second, storage, control, opener, loader)
+
+    def loader_of(self, kind: str) -> int:
+        """The loader for what is booted to be of (kind), -1 if that is static."""
+        fd = self.second if kind == "storage" and self.second >= 0 else self.program
+        return self.loader if interpreter_of(fd) else -1
 
     def read_program(self) -> bytes:
         """All of its file. Once."""
@@ -87,7 +96,10 @@ def open_files(
             memory = hold(os.memfd_create("skerry-storage", os.MFD_CLOEXEC))
             control = memory, hold(open_anew(memory))
         opener = hold(open_door_of(config)) if has_opener(config) else -1
-        yield Files(opened, second, storage, control, opener)
+        loader = -1
+        if any(interpreter_of(fd) for fd in (opened, second) if fd >= 0):
+            loader = hold(open_door_of(config, config.filename))
+        yield Files(opened, second, storage, control, opener, loader)
 
 
 def has_opener(config: Config) -> bool:
@@ -96,21 +108,23 @@ def has_opener(config: Config) -> bool:
     return config.storage or bool(config.allowed_paths)
 
 
-def policy_of(config: Config) -> Policy:
-    """What the opener opens for the program."""
+def policy_of(config: Config, linked: Path | None = None) -> Policy:
+    """What the opener opens for the program, or for the dynamically linked one that is
+    in file (linked), while it starts."""
     file = config.filename
     return Policy(
         config.allowed_paths,
         config.current_working_directory,
         Path(f"{file}.state") if config.storage else None,
+        linked,
     )
 
 
-def open_door_of(config: Config) -> int:
-    """Where guests of (config) ask for files: the caller's. ProgramError when a path of
-    it is not there."""
+def open_door_of(config: Config, linked: Path | None = None) -> int:
+    """Where guests of (config) ask for files, see policy_of(): the caller's.
+    ProgramError when a path of it is not there."""
     try:
-        return open_door(policy_of(config))
+        return open_door(policy_of(config, linked))
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}"
         raise ProgramError(config.name, "allowed_paths", reason) from None

@@ -13,11 +13,12 @@ from skerry.wanted import Fetched, Wanted
 class Boot(msgspec.Struct, tag=True):
     """Start (config); the answers name it by (id). The descriptors are those of its
     Files, then those of (old), the parcel of the same program as it was started before,
-    if it was."""
+    if it was. (linked): they have a loader."""
 
     id: int
     config: Program
     old: bytes | None
+    linked: bool
 
 
 class HandOver(msgspec.Struct, tag=True):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from skerry import listing
 from skerry.allowed import Above, Allowed, Place, Policy, Real, State
+from skerry.libraries import Libraries
 from skerry.openat import look, open_below
 from skerry.state import keep_state, open_state
 
@@ -32,6 +33,7 @@ _READABLE, _WRITABLE, _EXECUTABLE = 1, 2, 4
 _PASSED = (  # of the flags of open()
     os.O_ACCMODE | os.O_CREAT | os.O_EXCL | os.O_TRUNC | os.O_DIRECTORY | os.O_NOFOLLOW
 )
+_ITSELF = b"/proc/self/exe"  # where a dynamic linker asks what $ORIGIN is
 _TMPFILE = os.O_TMPFILE & ~os.O_DIRECTORY
 
 
@@ -66,10 +68,12 @@ def open_door(policy: Policy) -> int:
 class _Opener:
     def __init__(self, policy: Policy) -> None:
         self._allowed = Allowed(policy)
+        self._libraries = Libraries() if policy.linked else None
         self._state = policy.state
+        self._linked = policy.linked
 
     def run(self, door: socket.socket) -> None:
-        with door, contextlib.closing(self._allowed):
+        with door, contextlib.closing(self):
             while True:
                 try:
                     data, rights, _, _ = door.recvmsg(
@@ -85,6 +89,11 @@ class _Opener:
                 finally:
                     for fd in fds:
                         os.close(fd)
+
+    def close(self) -> None:
+        self._allowed.close()
+        if self._libraries:
+            self._libraries.close()
 
     def _serve(self, data: bytes, fds: Sequence[int]) -> None:
         """Who asks for nonsense, or does not listen, gets no answer."""
@@ -107,7 +116,9 @@ class _Opener:
                 return self._keep(who, given)
             if not path.startswith(b"/") or b"\0" in path:
                 return _Answer(errno.EINVAL)
-            place = self._allowed.find(path)
+            if what == _LINK and path == _ITSELF and self._linked:
+                return _Answer(text=os.fsencode(os.path.realpath(self._linked)))
+            place = self._find(path)
             if what == _OPEN:
                 return self._open(place, who, flags, mode)
             if what == _STAT:
@@ -118,6 +129,15 @@ class _Opener:
             return _Answer(errno.EACCES if creating else errno.ENOENT)
         except OSError as error:
             return _Answer(error.errno or errno.EIO)
+
+    def _find(self, path: bytes) -> Place:
+        """What is allowed by name comes first."""
+        try:
+            return self._allowed.find(path)
+        except FileNotFoundError:
+            if self._libraries is None:
+                raise
+            return self._libraries.find(path)
 
     def _keep(self, who: int, given: int) -> _Answer:
         if who != _STORAGE or self._state is None or given < 0:

@@ -7,6 +7,9 @@ from skerry.started import Started
 
 MB = 1 << 20
 _STATE_FILE = "state"
+# A function that is found when it is first called would be found again in each request,
+# as what was found is put back.
+_BIND_NOW = ["LD_BIND_NOW=1"]
 
 
 def arguments(config: Config, kind: str) -> list[str]:
@@ -30,20 +33,24 @@ def environment(config: Config, kind: str) -> list[str]:
     ]
 
 
-def boot_options(started: Started, elf: bytes, kind: str) -> native.BootOptions:
-    """Those of (elf), which is booted to be of (kind)."""
+def boot_options(
+    started: Started, elf: bytes, kind: str, loader: int = -1
+) -> native.BootOptions:
+    """Those of (elf), which is booted to be of (kind); a dynamically linked one asks
+    (loader) for files meanwhile."""
     config = started.config
+    linking = _BIND_NOW if loader >= 0 else []
     return native.BootOptions(
         name=config.name,
         elf=elf,
         argv=arguments(config, kind),
-        environment=environment(config, kind),
+        environment=[*linking, *environment(config, kind)],
         max_memory=config.max_memory * MB,
         max_request_memory=config.max_request_memory * MB,
         max_boot_time=config.max_boot_time,
         is_storage=kind == "storage",
         debug=config.allow_debug,
-        opener=started.opener,
+        opener=started.opener if loader < 0 else loader,
         directory=config.current_working_directory,
         arg=config.arg if isinstance(config.arg, str) else "",
         arg_header=config.arg.header if isinstance(config.arg, FromHeader) else "",

@@ -16,7 +16,7 @@ from skerry.config import Program as Config
 from skerry.errors import ProgramError
 from skerry.files import Files, open_files
 from skerry.keys import FSYNC
-from skerry.log import Log
+from skerry.log import Log, printable
 from skerry.native import Remains
 from skerry.options import MB, boot_options
 from skerry.parcel import (
@@ -30,6 +30,11 @@ from skerry.parcel import (
 from skerry.started import Started
 from skerry.succession import digest_state, is_same, is_succession, succeed
 from skerry.symbols import Symbols, read_symbols
+
+_CHANGES = (
+    "the program is dynamically linked, and its memory would not fit the next version "
+    "of a library: link it with -static, or do without storage_file"
+)
 
 
 def start(
@@ -61,7 +66,7 @@ def start(
         try:
             _boot_all(started, old, files)
         except native.NativeError as error:
-            reason = started.symbols.explain(error.reason)
+            reason = printable(started.symbols.explain(error.reason))
             raise ProgramError(config.name, error.step, reason) from None
         except OSError as error:
             reason = f"{config.filename}: {error.strerror}"
@@ -97,7 +102,8 @@ def _boot_both(started: Started, elf: bytes, old: Parcel | None, files: Files) -
         _make_storage(started, second, files)
         if old and contents and is_succession(started, contents):
             succeed(started, old, contents)
-    started.snapshot = held.enter_context(_boot(started, elf, "request"))
+    snapshot = _boot(started, elf, "request", files)
+    started.snapshot = held.enter_context(snapshot)
     if started.storage and config.storage_file:
         started.storage.set_waits(config.durability == FSYNC)
 
@@ -132,7 +138,7 @@ def _make_storage(started: Started, elf: bytes, files: Files) -> None:
     config, held = started.config, started.held
     if config.storage:
         limit, file = config.max_storage_time, _storage_file(started, files)
-        with _boot(started, elf, "storage") as snapshot:
+        with _boot(started, elf, "storage", files) as snapshot:
             started.storage = native.Storage(
                 snapshot, started.console, limit, file, files.control
             )
@@ -144,6 +150,8 @@ def _storage_file(started: Started, files: Files) -> native.StorageFile | None:
     config = started.config
     if config.storage_file is None:
         return None
+    if files.loader_of("storage") >= 0:
+        raise ProgramError(config.name, "storage_file", _CHANGES)
     return native.StorageFile(
         fd=files.storage,
         path=str(config.storage_file),
@@ -154,7 +162,15 @@ def _storage_file(started: Started, files: Files) -> native.StorageFile | None:
     )
 
 
-def _boot(started: Started, elf: bytes, kind: str) -> native.Snapshot:
-    options = boot_options(started, elf, kind)
+def _boot(started: Started, elf: bytes, kind: str, files: Files) -> native.Snapshot:
+    """Libraries can be read only until it is frozen: afterwards nothing that is in them
+    could be executed, and a request is to read what is configured."""
+    loader = files.loader_of(kind)
+    options = boot_options(started, elf, kind, loader)
     storage = started.storage if kind == "request" else None
-    return native.boot(options, started.console, started.shared, storage, started.look)
+    snapshot = native.boot(
+        options, started.console, started.shared, storage, started.look
+    )
+    if loader >= 0:
+        snapshot.change_opener(started.opener)
+    return snapshot

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "image.h"
+#include "linker.h"
 #include "memory.h"
 #include "paging.h"
 #include "paused.h"
@@ -28,9 +28,24 @@ struct boot {
     struct program_facts facts;
     struct program_counters counters;
     struct image image;
+    struct linker linker;
+    struct missing missing;
     struct storage_call call;
     int fd;
 };
+
+static int parse(struct boot *b, const struct skerry_boot_options *o,
+                 struct skerry_error *err)
+{
+    struct region program = b->machine.mem.layout.program;
+    int ret = image_parse(&b->image, o->elf, o->elf_len, program, PIE_BASE, err);
+    if (ret < 0)
+        return ret;
+    if (b->image.interpreter)
+        b->machine.files.missing = &b->missing;
+    return linker_find(&b->linker, &b->image, program, o->opener, b->machine.files.who,
+                       clock_now() + o->boot_ns, err);
+}
 
 static int describe(struct boot *b, const struct skerry_boot_options *o,
                     struct skerry_error *err)
@@ -51,8 +66,7 @@ static int describe(struct boot *b, const struct skerry_boot_options *o,
              o->arg_header ? o->arg_header : "");
     if (layout_make(&b->machine.mem.layout, o->max_memory, shm) < 0)
         return skerry_refuse(err, EINVAL, "max_memory", "expected 8 MB to 4 GB");
-    return image_parse(&b->image, o->elf, o->elf_len, b->machine.mem.layout.program,
-                       err);
+    return parse(b, o, err);
 }
 
 static int make_memory(struct boot *b, const struct skerry_boot_options *o,
@@ -79,6 +93,7 @@ static int fill_memory(struct boot *b, const struct skerry_boot_options *o,
         paging_protect(mem->base, &mem->layout, SYSCALL_STUB_ADDR, PAGE_SIZE,
                        ACCESS_READ | ACCESS_EXECUTE, 0);
     image_load(&b->image, o->elf, mem->base, &mem->layout);
+    linker_load(&b->linker, mem->base, &mem->layout);
     process_init(&b->process, b->image.end, mem->layout.program.end);
     memcpy(b->process.files.directory, o->directory, strlen(o->directory) + 1);
     request_describe(&b->machine);
@@ -108,7 +123,7 @@ static int prepare(struct boot *b, const struct skerry_boot_options *o,
         ret = trace_open(o->trace, b->facts.is_storage, &m->trace, err);
     if (ret < 0)
         return ret;
-    vcpu_start(&m->vm, b->image.entry, (uint64_t)rsp);
+    vcpu_start(&m->vm, b->image.start, (uint64_t)rsp);
     return 0;
 }
 
@@ -121,9 +136,11 @@ static void leave_remains(struct machine *m, const struct skerry_boot_options *o
         remains_keep(*o->remains, m);
 }
 
-static int explain(struct machine *m, const struct skerry_boot_options *o,
+static int explain(struct boot *b, const struct skerry_boot_options *o,
                    struct skerry_error *err)
 {
+    struct machine *m = &b->machine;
+    char text[MISSING_TEXT];
     if (clock_now() >= m->deadline)
         return skerry_refuse(err, ETIMEDOUT, START_UP,
                              "main did not reach wait_for_requests() within %.3g s: "
@@ -133,7 +150,8 @@ static int explain(struct machine *m, const struct skerry_boot_options *o,
         *o->exit_status = m->exit_status;
     if (m->exited)
         return skerry_refuse(err, EPROTO, START_UP,
-                             "main ended (%s) without wait_for_requests()", m->reason);
+                             "main ended (%s) without wait_for_requests()%s", m->reason,
+                             missing_explain(&b->missing, text));
     return skerry_refuse(err, EPROTO, START_UP, "%s", m->reason);
 }
 
@@ -162,7 +180,7 @@ static int start_up(struct boot *b, const struct skerry_boot_options *o,
         if (storage_answer(o->storage, &b->call, m, 0) == STOP_FAILED)
             break;
     console_flush(m->console);
-    int ret = stop == STOP_WAITING ? wait(b, o, err) : explain(m, o, err);
+    int ret = stop == STOP_WAITING ? wait(b, o, err) : explain(b, o, err);
     if (ret < 0)
         leave_remains(m, o);
     return ret;
@@ -199,6 +217,7 @@ int skerry_boot(const struct skerry_boot_options *o, struct skerry_console *cons
         if (b->fd >= 0)
             close(b->fd);
     }
+    linker_close(&b->linker);
     free(b);
     return ret;
 }

@@ -113,6 +113,8 @@ long files_open(struct files *f, struct descriptors *d, const char *path,
     if (f->opener < 0)
         return flags & O_CREAT ? -EACCES : -ENOENT;
     int host = opener_ask(f->opener, &ask, path, -1, until, &answer);
+    if (f->missing)
+        missing_note(f->missing, path, host >= 0);
     return host < 0 ? host : take(f, d, host, kind_of(&answer), flags);
 }
 
@@ -173,6 +175,7 @@ int files_freeze(struct files *to, struct files *from, struct descriptors *d,
     }
     int opener = from->opener;
     *to = *from;
+    to->missing = NULL;
     files_init(from, -1, from->who, NULL);
     to->opener = opener < 0 ? -1 : fcntl(opener, F_DUPFD_CLOEXEC, 0);
     if (ret == 0 && opener >= 0 && to->opener < 0)

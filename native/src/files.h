@@ -9,6 +9,7 @@
 
 #include "descriptors.h"
 #include "error.h"
+#include "missing.h"
 #include "opener.h"
 
 /* Open at a time, by the requests or the storage calls of one program in one process:
@@ -25,6 +26,7 @@ struct files {
     uint32_t *total;           /* that count, or NULL */
     uint32_t count;            /* own ones */
     int own[DESCRIPTORS];      /* by the index of the open file; -1: none */
+    struct missing *missing;   /* where to note what start-up does not find, or NULL */
 };
 
 /* No files yet. (start), which has to outlive (f), is that of the snapshot, or NULL; so

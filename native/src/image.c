@@ -5,6 +5,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "paging.h"
@@ -132,38 +133,109 @@ static void find_headers(struct image *image, const Elf64_Ehdr *h)
     image->header_size = sizeof(Elf64_Phdr);
 }
 
-static int add_segments(struct image *image, const Elf64_Ehdr *h, const uint8_t *file,
-                        uint64_t len, struct region program, struct skerry_error *err)
+/* The path of the dynamic linker, as the kernel takes it: one string, which ends where
+ * the segment does. The first one counts. */
+static int take_interpreter(struct image *image, const Elf64_Phdr *p,
+                            const uint8_t *file, uint64_t len, struct skerry_error *err)
 {
-    uint64_t bias = h->e_type == ET_DYN ? PIE_BASE : 0;
-    for (uint32_t i = 0; i < h->e_phnum; i++) {
-        Elf64_Phdr p;
-        memcpy(&p, file + h->e_phoff + i * sizeof(p), sizeof(p));
-        if (p.p_type == PT_INTERP)
-            return skerry_refuse(
-                err, ENOEXEC, STEP,
-                "dynamically linked; link with -static or -static-pie");
-        int ret =
-            p.p_type == PT_LOAD ? add_segment(image, &p, bias, len, program, err) : 0;
-        if (ret < 0)
-            return ret;
-    }
+    if (image->interpreter)
+        return 0;
+    if (p->p_offset > len || p->p_filesz > len - p->p_offset)
+        return skerry_refuse(err, ENOEXEC, STEP, "truncated: path of dynamic linker");
+    const char *path = (const char *)file + p->p_offset;
+    if (p->p_filesz < 2 || p->p_filesz > PATH_MAX || path[p->p_filesz - 1])
+        return skerry_refuse(err, ENOEXEC, STEP,
+                             "the path of its dynamic linker is no string of 1 to %d "
+                             "bytes",
+                             PATH_MAX - 1);
+    if (path[0] != '/')
+        return skerry_refuse(err, ENOEXEC, STEP,
+                             "the path of its dynamic linker, '%.200s', is relative: "
+                             "link again with an absolute one (-Wl,--dynamic-linker)",
+                             path);
+    image->interpreter = path;
     return 0;
 }
 
+struct source {
+    const uint8_t *file;
+    uint64_t len;
+    struct region program;
+};
+
+static int add_header(struct image *image, const Elf64_Phdr *p, const struct source *s,
+                      struct skerry_error *err)
+{
+    if (p->p_type == PT_LOAD)
+        return add_segment(image, p, image->bias, s->len, s->program, err);
+    if (p->p_type == PT_INTERP)
+        return take_interpreter(image, p, s->file, s->len, err);
+    if (p->p_type == PT_GNU_STACK)
+        image->executable_stack = !!(p->p_flags & PF_X);
+    return 0;
+}
+
+static Elf64_Phdr header_at(const uint8_t *file, const Elf64_Ehdr *h, uint32_t i)
+{
+    Elf64_Phdr p;
+    memcpy(&p, file + h->e_phoff + i * sizeof(p), sizeof(p));
+    return p;
+}
+
+/* What is added to the addresses in a file, which may ask for an alignment. */
+static int find_bias(struct image *image, const Elf64_Ehdr *h, const uint8_t *file,
+                     uint64_t base, struct skerry_error *err)
+{
+    uint64_t most = PAGE_SIZE;
+    if (h->e_type != ET_DYN)
+        return 0;
+    for (uint32_t i = 0; i < h->e_phnum; i++) {
+        Elf64_Phdr p = header_at(file, h, i);
+        if (p.p_type != PT_LOAD || p.p_align & (p.p_align - 1))
+            continue;
+        if (p.p_align > PIE_BASE)
+            return skerry_refuse(
+                err, ENOEXEC, STEP,
+                "a segment is aligned to 0x%lx; expected 0x%lx at most",
+                (unsigned long)p.p_align, PIE_BASE);
+        most = p.p_align > most ? p.p_align : most;
+    }
+    image->bias = (base + most - 1) & ~(most - 1);
+    return 0;
+}
+
+static int add_headers(struct image *image, const Elf64_Ehdr *h, const struct source *s,
+                       struct skerry_error *err)
+{
+    int ret = 0;
+    for (uint32_t i = 0; i < h->e_phnum && ret == 0; i++) {
+        Elf64_Phdr p = header_at(s->file, h, i);
+        ret = add_header(image, &p, s, err);
+    }
+    return ret;
+}
+
 int image_parse(struct image *image, const uint8_t *file, uint64_t len,
-                struct region program, struct skerry_error *err)
+                struct region program, uint64_t base, struct skerry_error *err)
 {
     Elf64_Ehdr h;
+    const struct source source = {file, len, program};
     memset(image, 0, sizeof(*image));
     int ret = read_header(&h, file, len, err);
     if (ret == 0)
-        ret = add_segments(image, &h, file, len, program, err);
+        ret = find_bias(image, &h, file, base, err);
+    if (ret == 0)
+        ret = add_headers(image, &h, &source, err);
     if (ret < 0)
         return ret;
-    image->entry = h.e_entry + (h.e_type == ET_DYN ? PIE_BASE : 0);
+    image->entry = image->start = h.e_entry + image->bias;
     find_headers(image, &h);
     return check_entry(image, err);
+}
+
+static void widen(uint8_t *base, const struct layout *l, struct region r, int access)
+{
+    paging_protect(base, l, r.begin, r.end - r.begin, access, 1);
 }
 
 void image_load(const struct image *image, const uint8_t *file, uint8_t *base,
@@ -177,5 +249,9 @@ void image_load(const struct image *image, const uint8_t *file, uint8_t *base,
         const struct segment *s = &image->segment[i];
         memcpy(base + s->addr, file + s->file_offset, s->file_size);
         paging_protect(base, l, s->addr, s->mem_size, s->access, 1);
+    }
+    if (image->executable_stack) {
+        widen(base, l, l->main_stack, ACCESS_EXECUTE);
+        widen(base, l, l->call_stack, ACCESS_EXECUTE);
     }
 }

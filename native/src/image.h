@@ -1,4 +1,4 @@
-/* image.h: x86-64 ELF programs, static and static-PIE, into guest memory. */
+/* image.h: x86-64 ELF files, programs and dynamic linkers, into guest memory. */
 #ifndef SKERRY_IMAGE_H
 #define SKERRY_IMAGE_H
 
@@ -12,19 +12,25 @@ struct segment {
     int access; /* ACCESS_* */
 };
 
-/* A program that was checked: nothing in it points outside the file or (program). */
+/* A file that was checked: nothing in it points outside the file or (program). */
 struct image {
     struct segment segment[IMAGE_SEGMENTS];
     uint32_t count;
     uint64_t entry, end;   /* addresses */
+    uint64_t start;        /* where to begin: (entry), or the dynamic linker's */
+    uint64_t linker;       /* where its dynamic linker is loaded, or 0 */
+    uint64_t bias;         /* what was added to the addresses in the file */
     uint64_t headers_addr; /* of the program headers in memory, or 0 */
     uint32_t header_count, header_size;
+    const char *interpreter; /* in the file: path of its dynamic linker, or NULL */
+    int executable_stack;    /* it wants to execute what is on its stack */
 };
 
-/* Reads and checks (len) bytes at (file); segments must lie in (program). Returns 0 or
- * -ENOEXEC with the reason. */
+/* Reads and checks (len) bytes at (file), which has to outlive (image); segments must
+ * lie in (program). What is position-independent begins at (base), or behind it if it
+ * is aligned to more. Returns 0 or -ENOEXEC with the reason. */
 int image_parse(struct image *image, const uint8_t *file, uint64_t len,
-                struct region program, struct skerry_error *err);
+                struct region program, uint64_t base, struct skerry_error *err);
 
 /* Copies a checked image into slot 0 at (base), and sets the access of its pages. */
 void image_load(const struct image *image, const uint8_t *file, uint8_t *base,

@@ -39,7 +39,7 @@ static uint32_t put_aux(uint64_t (*aux)[2], const struct image *image, uint64_t 
         {AT_PHENT, image->header_size},
         {AT_PHNUM, image->header_count},
         {AT_PAGESZ, PAGE_SIZE},
-        {AT_BASE, 0},
+        {AT_BASE, image->linker},
         {AT_FLAGS, 0},
         {AT_ENTRY, image->entry},
         {AT_UID, 0},

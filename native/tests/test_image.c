@@ -1,5 +1,6 @@
 /* Program files: what is refused, with which reason, and how the rest is loaded. */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "check.h"
@@ -19,7 +20,7 @@ static int parse(const void *file, size_t len)
     uint8_t *copy = malloc(len ? len : 1);
     memcpy(copy, file, len);
     memset(&error, 0, sizeof(error));
-    int ret = image_parse(&image, copy, len, program, &error);
+    int ret = image_parse(&image, copy, len, program, PIE_BASE, &error);
     free(copy);
     return ret;
 }
@@ -86,7 +87,6 @@ TEST(files_of_another_kind_are_refused)
     REFUSES(t.header.e_type = ET_CORE, "is no program");
     REFUSES(t.header.e_phnum = 0, "no program headers");
     REFUSES(t.header.e_phentsize = 32, "no program headers");
-    REFUSES(t.segment.p_type = PT_INTERP, "link with -static");
 }
 
 TEST(headers_and_segments_that_lie_outside_the_file_are_refused)
@@ -121,6 +121,73 @@ TEST(an_entry_that_cannot_be_executed_is_refused)
     REFUSES(t.segment.p_flags = PF_R | PF_W, "not in executable memory");
     REFUSES(t.segment.p_type = PT_NOTE, "not in executable memory");
     REFUSES(t.segment.p_memsz = t.segment.p_filesz = 0, "not in executable memory");
+}
+
+/* A program and the path of its dynamic linker, (len) bytes long, where a second header
+ * says. */
+struct linked {
+    Elf64_Ehdr header;
+    Elf64_Phdr segment[2];
+    char path[PATH_MAX + 2];
+};
+
+static struct linked linked_to(const char *path, uint64_t len)
+{
+    struct tiny t = good();
+    struct linked l = {.header = t.header, .segment = {t.segment, t.segment}};
+    l.header.e_phnum = 2;
+    l.header.e_entry = TINY_ADDR;
+    l.segment[1].p_type = PT_INTERP;
+    l.segment[1].p_offset = offsetof(struct linked, path);
+    l.segment[1].p_filesz = len;
+    strcpy(l.path, path);
+    return l;
+}
+
+static void check_path_refused(struct linked l, const char *reason)
+{
+    CHECK_EQ(parse(&l, sizeof(l)), -ENOEXEC);
+    if (!strstr(error.text, reason))
+        check_fail(__FILE__, __LINE__, "\"%s\" does not say \"%s\"", error.text,
+                   reason);
+}
+
+TEST(the_path_of_a_dynamic_linker_is_one_whole_absolute_string)
+{
+    static char longest[PATH_MAX + 1];
+    memset(longest, '/', PATH_MAX - 1);
+    struct linked l = linked_to("/lib/ld.so", 11);
+    CHECK_EQ(image_parse(&image, (uint8_t *)&l, sizeof(l), program, PIE_BASE, NULL), 0);
+    CHECK_TEXT(image.interpreter, "/lib/ld.so");
+    l = linked_to(longest, PATH_MAX);
+    CHECK_EQ(parse(&l, sizeof(l)), 0);
+    longest[PATH_MAX - 1] = '/';
+    check_path_refused(linked_to(longest, PATH_MAX + 1), "no string of 1 to 4095");
+    check_path_refused(linked_to("/lib/ld.so", 10), "no string of 1 to 4095");
+    check_path_refused(linked_to("", 1), "no string of 1 to 4095");
+    check_path_refused(linked_to("", 0), "no string of 1 to 4095");
+    check_path_refused(linked_to("ld.so", 6), "'ld.so', is relative");
+    check_path_refused(linked_to("/lib/ld.so", UINT64_MAX), "truncated: path");
+    check_path_refused(linked_to("/lib/ld.so", sizeof(l)), "truncated: path");
+}
+
+TEST(a_position_independent_program_gets_the_alignment_it_asks_for)
+{
+    const uint64_t bases[] = {PIE_BASE, PIE_BASE + 0x1000};
+    for (int i = 0; i < 2; i++) {
+        struct tiny t = good();
+        t.header.e_type = ET_DYN;
+        t.segment.p_vaddr = 0;
+        t.header.e_entry = offsetof(struct tiny, code);
+        t.segment.p_align = LARGE_PAGE;
+        CHECK_EQ(image_parse(&image, (uint8_t *)&t, sizeof(t), program, bases[i], NULL),
+                 0);
+        CHECK_EQ(image.segment[0].addr, PIE_BASE + (uint64_t)i * LARGE_PAGE);
+        t.segment.p_align = 2 * PIE_BASE;
+        check_refused(&t, "aligned to 0x800000; expected 0x400000 at most");
+        t.segment.p_align = UINT64_MAX; /* no power of two: as Linux, not looked at */
+        CHECK_EQ(parse(&t, sizeof(t)), 0);
+    }
 }
 
 /* A program of many segments: 0x1000 bytes each, (apart) bytes from the last one. */
@@ -224,4 +291,22 @@ TEST(a_page_of_two_segments_allows_what_either_asks_for)
              ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE);
     CHECK_EQ(access_at(TINY_ADDR + 0x2000), ACCESS_READ | ACCESS_WRITE);
     free(base);
+}
+
+TEST(only_a_program_that_asks_for_it_has_an_executable_stack)
+{
+    for (int asks = 0; asks < 2; asks++) {
+        struct linked l = linked_to("/ld", 4);
+        l.segment[1].p_type = PT_GNU_STACK;
+        l.segment[1].p_flags = PF_R | PF_W | (asks ? PF_X : 0);
+        begin_load();
+        CHECK_EQ(image_parse(&image, (uint8_t *)&l, sizeof(l), program, PIE_BASE, NULL),
+                 0);
+        image_load(&image, (const uint8_t *)&l, base, &layout);
+        int wanted = ACCESS_READ | ACCESS_WRITE | (asks ? ACCESS_EXECUTE : 0);
+        CHECK_EQ(access_at(layout.main_stack.begin), wanted);
+        CHECK_EQ(access_at(layout.call_stack.end - PAGE_SIZE), wanted);
+        CHECK_EQ(access_at(layout.main_stack.end), ACCESS_NONE);
+        free(base);
+    }
 }

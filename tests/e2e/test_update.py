@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from support.client import Raw, wait_until
+from support.guests import PRELUDE, compile_guest
 from support.processes import with_descendants
 from support.programs import COUNT, GATE, HELLO, enter
 from support.server import Server, skerry, write_config
@@ -60,6 +61,16 @@ def site(tmp_path):
 def one(*arguments, **keys):
     """A program "one" of a build, with further keys."""
     return {"one": {"storage": True, "source": build(*arguments), **keys}}
+
+
+def test_a_dynamically_linked_build_takes_over_and_is_followed(site):
+    made = site(**one(0))
+    assert made.ask() == "0 1"
+    for version in (1, 2):
+        program = compile_guest(PRELUDE + build(version), flags=())
+        said = made.reload(one={"storage": True, "filename": str(program)})
+        assert said["one"].outcome == "changed"
+        assert made.ask() == f"{version} {version + 1}"
 
 
 def test_twenty_updates_under_load_fail_no_request_and_lose_no_count(site):

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from support.client import wait_until
+from support.guests import compile_guest
 
 from skerry.config import AllowedPath, defaults
 from skerry.errors import ProgramError
 from skerry.files import Files, open_files
+from skerry.interpreter import interpreter_of
 
 NOBODY = 65534
 HERE = Path(__file__)
@@ -93,6 +95,37 @@ def test_an_allowed_path_that_is_gone_is_an_error_that_says_which(tmp_path) -> N
     config = replace(defaults("reader", HERE), allowed_paths=(gone,))
     reason = f"{tmp_path / 'gone'}: No such file or directory"
     assert refused(config) == f"reader: allowed_paths: {reason}"
+
+
+def test_a_dynamically_linked_program_asks_elsewhere_while_it_starts() -> None:
+    """A static one does not, nor does a static storage program."""
+    linked = compile_guest("int main(void) {}", flags=())
+    static = compile_guest("int main(void) {}")
+    with open_files(defaults("plain", static)) as files:
+        assert files.fds == (files.program,)
+    for kind in ("request", "storage"):
+        with open_files(defaults("linked", linked)) as files:
+            assert files.fds == (files.program, files.loader)
+            assert Files.take(defaults("x", linked), iter(files.fds), True) == files
+            assert files.loader_of(kind) == files.loader
+            with open(static) as second:
+                both = replace(files, second=second.fileno())
+                own = files.loader if kind == "request" else -1
+                assert both.loader_of(kind) == own
+
+
+@pytest.mark.parametrize("damage", [(32, 0xFF), (39, 0x7F), (54, 1), (56, 0), (0, 0)])
+def test_who_cannot_be_read_names_no_dynamic_linker(tmp_path, damage) -> None:
+    """Offset of the program headers, their size, their number; the magic number."""
+    linked = bytearray(compile_guest("int main(void) {}", flags=()).read_bytes())
+    (tmp_path / "good").write_bytes(linked)
+    with (tmp_path / "good").open() as good:
+        assert interpreter_of(good.fileno()) == "/lib64/ld-linux-x86-64.so.2"
+    at, value = damage
+    linked[at] = value
+    (tmp_path / "bad").write_bytes(linked)
+    with (tmp_path / "bad").open() as bad:
+        assert interpreter_of(bad.fileno()) is None
 
 
 def test_only_a_program_that_may_have_files_has_an_opener(tmp_path) -> None:

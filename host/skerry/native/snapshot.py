@@ -1,5 +1,6 @@
 """A program that waits for requests, frozen."""
 
+import os
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -36,6 +37,12 @@ class Snapshot(Owner):
         """What files() gave to another process, and where to ask for more, or -1;
         takes all over."""
         give_files(self.raw, opener, fds)
+
+    def change_opener(self, opener: int) -> None:
+        """Its machines ask (opener) for files from now on, or nobody if that is -1; it
+        stays the caller's."""
+        files = [os.dup(fd) for fd in self.files()]
+        self.adopt_files(opener if opener < 0 else os.dup(opener), files)
 
     @property
     def unknown_syscalls(self) -> int:

@@ -178,11 +178,12 @@ class _Run:
 
     async def _order(self, child: Child[BootNews], number: int, order: Order) -> None:
         config, old = order.config.for_guests(), order.old
-        message = Boot(number, config, old.data if old else None)
         with ExitStack() as held:
             opening = open_files(config, order.program, order.replaces_storage)
             files = await asyncio.to_thread(held.enter_context, opening)
             more = held.enter_context(old.for_one_more()) if old else ()
+            data = old.data if old else None
+            message = Boot(number, config, data, files.loader >= 0)
             await child.channel.send(message, (*files.fds, *more))
 
     async def _hand_over_next(self, child: Child[BootNews]) -> None:

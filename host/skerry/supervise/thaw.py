@@ -12,6 +12,7 @@ import msgspec
 from skerry import __version__, cold
 from skerry.config import Program
 from skerry.files import open_door_of
+from skerry.interpreter import interpreter_of
 from skerry.log import Log
 from skerry.messages import Booted
 from skerry.parcel import Parcel, door_of, is_plain
@@ -19,6 +20,7 @@ from skerry.sources.kept import besides, file_version
 from skerry.supervise.programs import Edition, Entry, enter
 
 _OF_THE_CPU = ("vendor_id", "cpu family", "model", "stepping", "flags")
+_LIBRARIES = "/etc/ld.so.cache"  # made anew when one is installed
 _OPEN = "it has files open or tasks waiting, which cannot be kept"
 
 
@@ -68,9 +70,29 @@ def digest(config: Program) -> str:
         _cpu(Path("/proc/cpuinfo").read_text()),
         file_version(config.filename),
         besides(config),
+        _libraries(config.filename),
         config.for_guests(),
     )
     return hashlib.sha256(msgspec.json.encode(depends, enc_hook=str)).hexdigest()
+
+
+def _libraries(program: Path) -> list[str]:
+    """Of a dynamically linked (program): which dynamic linker there is, and since when
+    which libraries of the system. Who names it is a stranger: it is not opened."""
+    try:
+        with program.open("rb") as file:
+            linker = interpreter_of(file.fileno())
+    except OSError:
+        return []
+    return [_seen(linker), _seen(_LIBRARIES)] if linker else []
+
+
+def _seen(path: str) -> str:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return ""
+    return f"{found.st_dev} {found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
 def _core() -> Path:
