@@ -18,8 +18,7 @@
 import std/[os, strutils]
 
 const here = currentSourcePath().parentDir
-# In this repository the header is beside the module's directory, in a project in it.
-{.passC: "-I" & quoteShell(here) & " -I" & quoteShell(here / ".." / "include").}
+{.passC: "-I" & quoteShell(here / ".." / "include").}
 {.pragma: api, header: "kvm_api.h", importc.}
 
 type

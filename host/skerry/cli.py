@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from skerry import __version__
-from skerry.commands import check, doctor, reload, run, schema, serve, status
+from skerry.commands import check, doctor, new, reload, run, schema, serve, status
 from skerry.errors import SkerryError
 
 
@@ -18,7 +18,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"skerry {__version__}")
     parsers = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in (serve, status, reload, check, schema, run, doctor):
+    for verb in (new, serve, status, reload, check, schema, run, doctor):
         verb.add(parsers)
     return parser
 
