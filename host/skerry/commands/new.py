@@ -26,7 +26,7 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 def this_command() -> str:
     """What to type, in another directory, for the command that runs now."""
     found = shutil.which("skerry")
-    if found is not None and Path(found).samefile(sys.argv[0]):
+    if found is not None and Path(found).resolve() == Path(sys.argv[0]).resolve():
         return "skerry"
     return shlex.quote(str(Path(sys.argv[0]).absolute()))
 

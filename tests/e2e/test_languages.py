@@ -1,0 +1,220 @@
+"""Programs in other languages, built by their own tools, served, and asked."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.guests import ROOT
+from support.languages import build, need
+from support.server import SKERRY, Server
+
+GUEST = ROOT / "guest"
+EXAMPLES = {
+    "nim": "nim c --hints:off examples/hello.nim",
+    "rust": "cargo build -q --release --examples",
+    "zig": "make -s",
+}
+
+
+def examples(language: str, scratch: Path) -> Server:
+    """The examples of guest/(language), built and served."""
+    need(language)
+    build(EXAMPLES[language], GUEST / language, scratch)
+    return Server(GUEST / language / "programs.json")
+
+
+@pytest.mark.parametrize("language", ["c", "c++", "nim", "rust", "zig"])
+def test_a_new_project_builds_and_answers(language, tmp_path):
+    need(language)
+    done = subprocess.run(
+        [SKERRY, "new", language, "first"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    enter, commands, _ = done.stdout.decode().splitlines()
+    assert enter == "cd first"
+    command, _, serve = commands.partition(" && ")
+    assert serve.endswith("serve programs.json")
+    build(command, tmp_path / "first", tmp_path)
+    with Server(tmp_path / "first" / "programs.json") as server:
+        answer = server.get("/first")
+    assert (answer.status, answer.body) == (200, b"Hello from first!\n")
+
+
+@pytest.mark.parametrize("language", EXAMPLES)
+def test_hello_answers_in_every_language(language, tmp_path):
+    with examples(language, tmp_path) as server:
+        answer = server.get("/hello")
+    assert (answer.status, answer.body) == (200, b"Hello World!")
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("language", ["rust", "zig"])
+def test_counters_of_other_languages_count_requests(language, tmp_path):
+    with examples(language, tmp_path) as server:
+        stored = [server.get("/counter") for _ in range(3)]
+        shared = [server.get("/scounter").body for _ in range(3)]
+        log = server.log
+    assert [each.headers["X-Counter"] for each in stored] == ["1", "2", "3"]
+    assert {each.body for each in stored} == {b"Hello Compute World!"}
+    assert shared == [b"Hello 0 World!", b"Hello 1 World!", b"Hello 2 World!"]
+    assert log.count(">>> [counter] Hello Storage World!") == 1
+
+
+MARKDOWN = """\
+# A *small* page
+
+Text with `code < 1`, **bold** and a [link](https://example.com/?a&b),
+but no [script](javascript:alert) and no <b>.
+
+- one
+- two
+```
+<kept> *as it is*
+```
+"""
+HTML = """\
+<h1>A <em>small</em> page</h1>
+<p>Text with <code>code &lt; 1</code>, <strong>bold</strong> and a \
+<a href="https://example.com/?a&amp;b">link</a>,
+but no [script](javascript:alert) and no &lt;b&gt;.</p>
+<ul>
+<li>one</li>
+<li>two</li>
+</ul>
+<pre><code>&lt;kept&gt; *as it is*
+</code></pre>
+"""
+
+
+def test_the_example_in_rust_makes_html_of_markdown(tmp_path):
+    with examples("rust", tmp_path) as server:
+        made = server.request("POST", "/markdown", MARKDOWN.encode())
+        bad = server.request("POST", "/markdown", b"\xff")
+        asked = server.get("/markdown")
+    assert (made.status, made.body.decode()) == (200, HTML)
+    assert made.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert (bad.status, asked.status) == (400, 405)
+
+
+def test_the_example_in_zig_makes_json_flat(tmp_path):
+    value = {"a": {"b": [1, 2.5, 'x"y']}, "c": [], "d": None}
+    with examples("zig", tmp_path) as server:
+        made = server.request("POST", "/flatten", json.dumps(value).encode())
+        bad = server.request("POST", "/flatten", b'{"a"')
+    assert json.loads(made.body) == {
+        "a.b.0": 1,
+        "a.b.1": 2.5,
+        "a.b.2": 'x"y',
+        "c": [],
+        "d": None,
+    }
+    assert made.headers["Content-Type"] == "application/json"
+    assert bad.status == 400
+
+
+RUST = r"""
+use skerry::storage::{self, Buffer};
+use skerry::{Request, Response};
+
+fn join(buffers: &[Buffer]) -> Vec<u8> {
+    buffers.iter().map(|each| &each[..]).collect::<Vec<_>>().join(&b'+')
+}
+
+fn large(_: &[Buffer]) -> Vec<u8> {
+    vec![b'x'; 5000]
+}
+
+fn broken(_: &[Buffer]) -> Vec<u8> {
+    panic!("in storage")
+}
+
+fn on_get(request: &Request) -> Response {
+    let mut result = [0; 6000];
+    match request.parameter("do").as_deref() {
+        Some("join") => {
+            let parts: [&[u8]; 3] = [b"a", b"", b"c"];
+            let len = storage::call_into(join, &parts, &mut result).unwrap();
+            Response::new(200).body("text/plain", result[..len].to_vec())
+        }
+        Some("large") => {
+            let len = storage::call_into(large, &[], &mut result).unwrap();
+            Response::new(200).text(format!("{len}"))
+        }
+        Some("broken") => {
+            let failed = storage::call_into(broken, &[], &mut result);
+            Response::new(200).text(format!("{failed:?}"))
+        }
+        Some("many") => (0..65).fold(Response::new(200), |r, at| r.header("X-A", at)),
+        Some(other) => panic!("what is {other}?"),
+        None => Response::new(200).text(format!(
+            "{} {} {:?}", request.method(), request.path(), request.header("x-a")
+        )),
+    }
+}
+
+fn main() {
+    skerry::on_error(|url, why| (599, format!("{url}: {why}")));
+    skerry::on_post(|request: &Request| format!("{:?}", request.text()));
+    skerry::on_get(on_get);
+    skerry::wait()
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def rust(tmp_path_factory):
+    """The program RUST, served with storage."""
+    need("rust")
+    scratch = tmp_path_factory.mktemp("rust")
+    subprocess.run([SKERRY, "new", "rust", "first"], cwd=scratch, check=True)
+    (scratch / "first/src/main.rs").write_text(RUST)
+    build("cargo build -q --release", scratch / "first", scratch)
+    config = scratch / "first" / "programs.json"
+    text = config.read_text()
+    config.write_text(text.replace('"first": {', '"first": { "storage": true,'))
+    with Server(config) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "body"),
+    [
+        ("", 200, b'GET /first Some("of the request")'),
+        ("?do=join", 200, b"a++c"),
+        ("?do=large", 200, b"5000"),
+        ("?do=broken", 200, b"Err(Failed)"),
+        ("?do=many", 599, b"/first?do=many: response: 65 extra headers"),
+        (
+            "?do=a%20%2b",
+            599,
+            b"/first?do=a%20%2b: ended itself with signal 6 (SIGABRT)",
+        ),
+    ],
+)
+def test_a_rust_program_gets_answers_and_errors_as_documented(
+    rust, query, status, body
+):
+    answer = rust.get(f"/first{query}", {"X-A": "of the request"})
+    assert (answer.status, answer.body) == (status, body)
+
+
+def test_the_log_has_what_a_panic_says(rust):
+    assert rust.get("/first?do=that%20%2b").status == 599
+    rust.wait_for(r">>> \[first\] what is that \+\?")
+
+
+def test_a_body_goes_to_the_handler_for_bodies(rust):
+    assert rust.request("PUT", "/first", b"text").body == b'Some("text")'
+    assert rust.request("PUT", "/first", b"\xff").body == b"None"
+
+
+@pytest.mark.parametrize(
+    ("language", "command"),
+    [("rust", "cargo test -q"), ("zig", "make -s test")],
+)
+def test_the_libraries_pass_their_own_tests(language, command, tmp_path):
+    need(language)
+    build(command, GUEST / language, tmp_path)
