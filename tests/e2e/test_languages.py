@@ -218,3 +218,9 @@ def test_a_body_goes_to_the_handler_for_bodies(rust):
 def test_the_libraries_pass_their_own_tests(language, command, tmp_path):
     need(language)
     build(command, GUEST / language, tmp_path)
+
+
+def test_the_example_in_go_builds(tmp_path):
+    need("go")
+    build(f"CGO_ENABLED=0 go build -o {tmp_path} ./...", GUEST / "go", tmp_path)
+    assert (tmp_path / "hello").read_bytes().startswith(b"\x7fELF")
