@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.guests import ROOT
 from support.languages import build, need
-from support.server import SKERRY, Server
+from support.server import SKERRY, Server, write_config
 
 GUEST = ROOT / "guest"
 EXAMPLES = {
@@ -147,6 +147,7 @@ fn on_get(request: &Request) -> Response {
             let failed = storage::call_into(broken, &[], &mut result);
             Response::new(200).text(format!("{failed:?}"))
         }
+        Some("much") => Response::new(200).body("text/plain", vec![b'x'; 4 << 20]),
         Some("many") => (0..65).fold(Response::new(200), |r, at| r.header("X-A", at)),
         Some(other) => panic!("what is {other}?"),
         None => Response::new(200).text(format!(
@@ -166,15 +167,21 @@ fn main() {
 
 @pytest.fixture(scope="module")
 def rust(tmp_path_factory):
-    """The program RUST, served with storage."""
+    """The program RUST, served: with storage, and as one whose clone is kept."""
     need("rust")
     scratch = tmp_path_factory.mktemp("rust")
     subprocess.run([SKERRY, "new", "rust", "first"], cwd=scratch, check=True)
     (scratch / "first/src/main.rs").write_text(RUST)
     build("cargo build -q --release", scratch / "first", scratch)
-    config = scratch / "first" / "programs.json"
-    text = config.read_text()
-    config.write_text(text.replace('"first": {', '"first": { "storage": true,'))
+    program = "first/target/x86_64-unknown-linux-gnu/release/first"
+    kept = {"ephemeral": False, "concurrency": 1, "max_memory": 64}
+    config = write_config(
+        scratch,
+        {
+            "first": {"filename": program, "storage": True},
+            "kept": {"filename": program, "max_request_memory": 64} | kept,
+        },
+    )
     with Server(config) as server:
         yield server
 
@@ -199,6 +206,11 @@ def test_a_rust_program_gets_answers_and_errors_as_documented(
 ):
     answer = rust.get(f"/first{query}", {"X-A": "of the request"})
     assert (answer.status, answer.body) == (status, body)
+
+
+def test_a_response_leaves_nothing_behind_in_a_machine_that_is_kept(rust):
+    answers = [rust.get("/kept?do=much") for _ in range(32)]  # of 4 MB, where 64 are
+    assert {(each.status, len(each.body)) for each in answers} == {(200, 4 << 20)}
 
 
 def test_the_log_has_what_a_panic_says(rust):

@@ -9,7 +9,7 @@ from skerry.cli import main, make_parser
 from skerry.commands import serve
 from skerry.supervise.listen import place
 
-VERBS = ("serve", "status", "check", "run", "doctor")
+VERBS = ("new", "serve", "status", "check", "run", "doctor")
 
 
 def test_the_version_is_that_of_the_package(capsys):
@@ -29,6 +29,7 @@ def test_the_version_is_that_of_the_package(capsys):
         (("check",), ("FILE", "--json", "Exit status")),
         (("run",), ("PROGRAM", "--url", "--method", "--data", "@FILE", "Exit status")),
         (("doctor",), ("--json", "Exit status")),
+        (("new",), ("LANG", "NAME", "c, c++, nim, rust, zig", "programs.json")),
     ],
 )
 def test_help_is_complete(capsys, arguments, named):
@@ -59,6 +60,9 @@ def test_help_is_complete(capsys, arguments, named):
         ["run", "program", "--data", "@/no/such/file"],
         ["run", "program", "--data", "@/"],
         ["doctor", "me"],
+        ["new"],
+        ["new", "c"],
+        ["new", "c", "one", "two"],
     ],
 )
 def test_wrong_arguments_are_a_usage_message_and_status_2(capsys, arguments):
