@@ -131,6 +131,11 @@ fn broken(_: &[Buffer]) -> Vec<u8> {
     panic!("in storage")
 }
 
+fn note(buffers: &[Buffer]) -> Vec<u8> {
+    skerry::log(String::from_utf8_lossy(&buffers[0]));
+    Vec::new()
+}
+
 fn on_get(request: &Request) -> Response {
     let mut result = [0; 6000];
     match request.parameter("do").as_deref() {
@@ -146,6 +151,13 @@ fn on_get(request: &Request) -> Response {
         Some("broken") => {
             let failed = storage::call_into(broken, &[], &mut result);
             Response::new(200).text(format!("{failed:?}"))
+        }
+        Some("task") => {
+            let hour = std::time::Duration::from_secs(3600);
+            let timer = storage::schedule(note, b"never", hour, hour).unwrap();
+            timer.stop().unwrap();
+            storage::task(note, b"noted later").unwrap();
+            Response::new(200).text(format!("{:?}", timer.stop()))
         }
         Some("much") => Response::new(200).body("text/plain", vec![b'x'; 4 << 20]),
         Some("many") => (0..65).fold(Response::new(200), |r, at| r.header("X-A", at)),
@@ -218,9 +230,96 @@ def test_the_log_has_what_a_panic_says(rust):
     rust.wait_for(r">>> \[first\] what is that \+\?")
 
 
+def test_a_task_runs_in_storage_and_a_timer_can_be_stopped(rust):
+    assert rust.get("/first?do=task").body == b"Err(Failed)"  # stopped a second time
+    rust.wait_for(r">>> \[first\] noted later")
+
+
 def test_a_body_goes_to_the_handler_for_bodies(rust):
     assert rust.request("PUT", "/first", b"text").body == b'Some("text")'
     assert rust.request("PUT", "/first", b"\xff").body == b"None"
+
+
+ZIG = r"""
+const std = @import("std");
+const skerry = @import("skerry");
+
+fn onGet(request: *const skerry.Request) !void {
+    var text: [256]u8 = undefined;
+    if (std.mem.eql(u8, request.query(), "error")) return error.OnPurpose;
+    if (std.mem.eql(u8, request.query(), "many"))
+        skerry.respond(.{ .headers = &@as([65][]const u8, @splat("X-A: b")) });
+    skerry.respond(.{
+        .body = try std.fmt.bufPrint(&text, "{s} {s} {s}", .{
+            request.method(), request.path(), request.header("x-a") orelse "nothing",
+        }),
+        .headers = &.{ "X-One: 1", "X-Two: 2" },
+        .cached = .{ .ttl = 60 },
+    });
+}
+
+fn onPost(request: *const skerry.Request) void {
+    skerry.respond(.{ .content_type = request.contentType(), .body = request.body() });
+}
+
+fn onError(url: []const u8, why: []const u8) void {
+    var text: [256]u8 = undefined;
+    const body = std.fmt.bufPrint(&text, "{s}: {s}", .{ url, why }) catch "long";
+    skerry.respond(.{ .status = 599, .body = body });
+}
+
+pub fn main() void {
+    skerry.onGet(onGet);
+    skerry.onPost(onPost);
+    skerry.onError(onError);
+    skerry.wait();
+}
+"""
+NIM = r"""
+import skerry/skerry
+
+onGet proc (request: Request): Response =
+  if request.url == "/first?error":
+    raise newException(ValueError, "on purpose")
+  result = text(request.verb & " " & request.path & " " & request.header("x-a"))
+  result.headers = @{"X-One": "1", "X-Two": "2"}
+
+onPost proc (request: Request): Response =
+  Response(status: 200, contentType: request.contentType, body: request.body)
+
+wait()
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "source", "command"),
+    [
+        ("zig", ZIG, "zig build-exe @program.args"),
+        ("nim", NIM, "nim c --hints:off main.nim"),
+    ],
+)
+def test_a_program_sees_the_request_and_says_what_to_answer(
+    language, source, command, tmp_path
+):
+    need(language)
+    subprocess.run([SKERRY, "new", language, "first"], cwd=tmp_path, check=True)
+    (tmp_path / "first" / f"main.{language}").write_text(source)
+    build(command, tmp_path / "first", tmp_path)
+    with Server(tmp_path / "first" / "programs.json") as server:
+        got = server.get("/first?a=b", {"X-A": "of the request"})
+        posted = server.request("PUT", "/first", b"a\0b", {"Content-Type": "a/b"})
+        failed = server.get("/first?error").status
+        many = server.get("/first?many")
+        server.wait_for("(panic: OnPurpose|unhandled ValueError: on purpose)\n")
+    assert (got.status, got.body) == (200, b"GET /first of the request")
+    assert (got.headers["X-One"], got.headers["X-Two"]) == ("1", "2")
+    assert (posted.body, posted.headers["Content-Type"]) == (b"a\0b", "a/b")
+    if language == "zig":
+        assert got.headers["Cache-Control"] == "public, max-age=60"
+        assert failed == 599
+        assert many.body == b"/first?many: response: 65 extra headers"
+    else:
+        assert failed == 500
 
 
 @pytest.mark.parametrize(
