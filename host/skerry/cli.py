@@ -9,6 +9,7 @@ from skerry import __version__
 from skerry.commands import (
     check,
     doctor,
+    new,
     reload,
     run,
     schema,
@@ -28,7 +29,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"skerry {__version__}")
     parsers = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in (serve, status, reload, check, schema, run, trace, syscalls, doctor):
+    verbs = new, serve, status, reload, check, schema, run, trace, syscalls, doctor
+    for verb in verbs:
         verb.add(parsers)
     return parser
 

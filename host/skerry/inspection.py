@@ -59,8 +59,9 @@ def _look(path: Path, elf: ELFFile, found: Found) -> None:
     for segment in elf.iter_segments("PT_GNU_STACK"):
         if segment.header.p_flags & _EXECUTE:
             found.warnings.append(
-                "wants an executable stack, and does not get it: avoid nested "
-                "functions in C, and end assembly with .note.GNU-stack"
+                "has an executable stack, where whoever overruns a buffer may put "
+                "code: avoid nested functions in C, and end assembly with "
+                ".note.GNU-stack"
             )
     if not _waits(elf):
         found.warnings.append(

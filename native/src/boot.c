@@ -229,5 +229,5 @@ int skerry_check_program(const uint8_t *elf, size_t elf_len, uint64_t max_memory
     struct image image;
     if (layout_make(&layout, max_memory, 0) < 0)
         return skerry_refuse(err, EINVAL, "max_memory", "expected 8 MB to 4 GB");
-    return image_parse(&image, elf, elf_len, layout.program, err);
+    return image_parse(&image, elf, elf_len, layout.program, PIE_BASE, err);
 }

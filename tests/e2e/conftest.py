@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from support.languages import left_out
 from support.server import EXAMPLES, Server, write_config
 
 
@@ -50,3 +51,12 @@ def server(
         yield made
         assert made.stop() == 0
         assert "Traceback" not in made.log
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A language whose tool is missing is not forgotten in silence."""
+    if missing := left_out():
+        names = ", ".join(missing)
+        terminalreporter.write_line(
+            f"left out: programs in {names} (docs/languages.md)"
+        )

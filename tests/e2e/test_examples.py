@@ -1,12 +1,16 @@
 """What a new user sees: the examples, served, and asked with an ordinary client."""
 
+import base64
+import hmac
+import json
 import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+import pytest
 from support.server import EXAMPLES, Server, skerry
 
-NAMES = {"hello", "counter", "scounter", "echo", "greet", "kitchen-sink"}
+NAMES = {"hello", "counter", "scounter", "echo", "greet", "jwt", "kitchen-sink"}
 
 
 def test_counters_count_requests():
@@ -56,6 +60,49 @@ def test_greet_reads_its_query_and_refuses_bad_ones(examples):
     answers = [examples.get(f"/greet{query}") for query in ("?name=Ada", "?name=!", "")]
     assert [each.status for each in answers] == [200, 400, 400]
     assert answers[0].body == b"Hello, Ada!\n"
+
+
+def token(claims, secret=b"a secret for trying it out", algorithm="HS256"):
+    """A JSON Web Token, RFC 7515."""
+
+    def encode(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+    head = json.dumps({"typ": "JWT", "alg": algorithm}).encode()
+    signed = encode(head) + b"." + encode(json.dumps(claims).encode())
+    signature = hmac.digest(secret, signed, "sha256")
+    return (signed + b"." + encode(signature)).decode()
+
+
+def test_jwt_answers_with_the_claims_of_a_good_token(examples):
+    for claims in ({}, {"sub": "Ada", "exp": 1 << 40}, {"in": {"exp": 1}, "a": "exp"}):
+        for padding in ("", "x", "xx", "x" * 100):
+            good = claims | {"padding": padding}
+            headers = {"Authorization": f"Bearer {token(good)}"}
+            answer = examples.get("/jwt", headers)
+            assert (answer.status, json.loads(answer.body)) == (200, good)
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        ("", b"expected Authorization"),
+        ("Basic QTpC", b"expected Authorization"),
+        ("Bearer", b"expected Authorization"),
+        ("Bearer a.b", b"expected HEADER"),
+        ("Bearer a.b.c", b"the signature does not fit"),
+        (f"Bearer {token({})}A", b"the signature does not fit"),
+        (f"Bearer A{token({})}", b"the signature does not fit"),
+        (f"Bearer {token({}, secret=b'')}", b"the signature does not fit"),
+        (f"Bearer {token({}, algorithm='none')}", b'expected "alg"'),
+        (f"Bearer {token({'a': {}, 'exp': 1})}", b"the token has expired"),
+        (f"Bearer {token({'a': 'x' * 7000})}", b"expected Authorization"),
+    ],
+)
+def test_jwt_refuses_every_other_token_and_says_why(examples, sent, told):
+    answer = examples.get("/jwt", {"Authorization": sent} if sent else {})
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert answer.body.startswith(told)
 
 
 def test_the_configuration_of_the_examples_has_no_problem():

@@ -9,7 +9,7 @@ from skerry.cli import main, make_parser
 from skerry.commands import serve
 from skerry.supervise.listen import place
 
-VERBS = ("serve", "status", "check", "run", "trace", "syscalls", "doctor")
+VERBS = ("new", "serve", "status", "check", "run", "trace", "syscalls", "doctor")
 
 
 def test_the_version_is_that_of_the_package(capsys):
@@ -32,6 +32,7 @@ def test_the_version_is_that_of_the_package(capsys):
         (("trace",), ("PROGRAM", "--seconds", "--json", "--output", "Exit status")),
         (("syscalls",), ("--json", "--markdown")),
         (("doctor",), ("--json", "Exit status")),
+        (("new",), ("LANG", "NAME", "c, c++, nim, rust, zig", "programs.json")),
     ],
 )
 def test_help_is_complete(capsys, arguments, named):
@@ -66,6 +67,9 @@ def test_help_is_complete(capsys, arguments, named):
         ["run", "program", "--data", "@/no/such/file"],
         ["run", "program", "--data", "@/"],
         ["doctor", "me"],
+        ["new"],
+        ["new", "c"],
+        ["new", "c", "one", "two"],
     ],
 )
 def test_wrong_arguments_are_a_usage_message_and_status_2(capsys, arguments):
