@@ -17,7 +17,7 @@ static void take_mapping(struct hostvdso *v, unsigned long begin, unsigned long 
                          const char *name)
 {
     if (strncmp(name, "[vvar", 5) == 0) {
-        if (v->data + v->data_size != address(begin))
+        if (!v->data || v->data + v->data_size != address(begin))
             v->data = address(begin);
         v->data_size = (uint64_t)(address(end) - v->data);
     } else if (strcmp(name, "[vdso]") == 0) {
