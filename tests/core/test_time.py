@@ -276,7 +276,10 @@ def test_a_page_that_the_kernel_does_not_keep_costs_the_request_that_reads_it():
     """Some pages are for other kinds of clocks: reading these fails
     the request only."""
     with Guest(compile_guest(SOURCE + HOSTILE).read_bytes()) as guest:
-        found = {guest.get(f"/r{page}").status for page in range(1, 65)}
+        found = set()
+        for page in range(1, 5):
+            found.add(guest.get(f"/r{page}").status)
+            assert guest.failure in ("", "KVM_RUN: Bad address")
         assert found == {200, 500}
         before = time.monotonic_ns()
         assert before <= int(guest.text("/t")) <= time.monotonic_ns()
