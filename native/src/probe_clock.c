@@ -118,9 +118,9 @@ static int reads_right(struct trial *t)
 void probe_clock(struct kvm *kvm)
 {
     struct trial t = {.fd = -1, .vm = {.fd = -1, .vcpu_fd = -1}};
-    if (!hostvdso_function(&kvm->vdso, "__vdso_clock_gettime"))
+    kvm->has_clock = hostvdso_function(&kvm->vdso, "__vdso_clock_gettime") != 0;
+    if (!kvm->has_clock)
         return;
-    kvm->has_clock = 1;
     int ret = make(&t, kvm);
     for (int i = 0; i < TRIES; i++)
         ret = ret == 0 && !reads_right(&t) ? -EPROTO : ret;
