@@ -29,6 +29,7 @@ DECLARATIONS = """
     };
     int loop_calls(const struct loop *l, int times);
     double loop_reset_us(const struct loop *l);
+    void loop_clock(int reads);
 """
 
 

@@ -23,12 +23,13 @@ sys.path.pop(0)
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import asking, pairs, report, subject
-from bench.floor import Floor, FloorError
+from bench.floor import Floor, FloorError, load
 from bench.pairs import timed
 from skerry.program import Program
 
 BATCH = 200
 HEADERS = (0, 1, 32)
+CLOCK_READS = 50_000
 CLONES, CLONE_CALLS = 8, 100
 QUICK_WITHIN, FULL_WITHIN = 30, 180
 
@@ -59,6 +60,14 @@ class Micro:
         """The whole request, its match included."""
         with closing(subject.open_regex()) as program:
             return self._over_floor(program)
+
+    def clock_over_native(self) -> float:
+        """The whole request, which reads the clock so often that no more counts."""
+        native = load().lib.loop_clock
+        with closing(subject.open_clock(CLOCK_READS)) as program:
+            program.call()
+            ours, here = timed(program.call), timed(lambda: native(CLOCK_READS))
+            return pairs.median_ratio(pairs.rounds(ours, here, self.rounds))
 
     def reset_us(self) -> float:
         with closing(subject.open_hello()) as hello:
@@ -143,6 +152,7 @@ FIGURES: tuple[Callable[[Micro], float], ...] = (
     Micro.headers_over_floor,
     Micro.regex_over_floor,
     Micro.fetch_over_request,
+    Micro.clock_over_native,
     Micro.reset_us,
     Micro.exits_per_request,
     Micro.boot_ms,

@@ -36,6 +36,9 @@ LIMITS = {
         "match in 200 bytes: call + reset / bare KVM_RUN", 2.7, "x"
     ),
     "fetch_over_request": Limit("fetching from this host / plain request", 6.5, "x"),
+    "clock_over_native": Limit(
+        "reading the clock: in a guest / on this host", 1.3, "x"
+    ),
     "reset_us": Limit("hello: reset", 2, "us"),
     "exits_per_request": Limit("KVM_RUN per plain request", 1),
     "boot_ms": Limit("hello: boot to ready", 10, "ms"),

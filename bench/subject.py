@@ -132,6 +132,11 @@ def open_regex() -> Machine:
     return _open(guests.build("regex"))
 
 
+def open_clock(reads: int) -> Machine:
+    """clock.c: a call reads the clock so many times."""
+    return _open(guests.build("clock"), main_arguments=(str(reads),))
+
+
 def open_pages(count: int, file: Path | None = None) -> Machine:
     """pages.c: a call holds one storage call, which writes (count) pages; (file) keeps
     the storage."""

@@ -26,6 +26,7 @@ struct skerry_kvm_facts {
     int api_version; /* 12 */
     int ring0_stub;  /* 1: syscall enters ring 0 (hardware); 0: it stays in ring 3 */
     int reset_holds; /* 1: a reset machine showed nothing of its last request */
+    int has_clock;   /* 1: guests read the clock without leaving */
     uint64_t xcr0;   /* register state that guests may use */
     uint32_t dirty_ring; /* largest dirty ring, bytes */
     uint32_t sync_regs;  /* KVM_CAP_SYNC_REGS */

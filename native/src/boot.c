@@ -17,6 +17,7 @@
 #include "stack.h"
 #include "storage.h"
 #include "stubs.h"
+#include "vdso.h"
 #include "warmup.h"
 
 #define START_UP "start-up"
@@ -92,6 +93,7 @@ static int fill_memory(struct boot *b, const struct skerry_boot_options *o,
     if (!kvm->ring0_stub)
         paging_protect(mem->base, &mem->layout, SYSCALL_STUB_ADDR, PAGE_SIZE,
                        ACCESS_READ | ACCESS_EXECUTE, 0);
+    vdso_install(mem->base, &mem->layout, kvm->has_clock ? &kvm->vdso : NULL);
     image_load(&b->image, o->elf, mem->base, &mem->layout);
     linker_load(&b->linker, mem->base, &mem->layout);
     process_init(&b->process, b->image.end, mem->layout.program.end);

@@ -84,6 +84,7 @@ static int kvm_setup(struct kvm *kvm, struct skerry_error *err)
     if (ioctl(kvm->fd, KVM_GET_SUPPORTED_CPUID, &kvm->cpuid) < 0)
         return skerry_fail(err, "KVM_GET_SUPPORTED_CPUID");
     hide_features(kvm);
+    hostvdso_find(&kvm->vdso);
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "error.h"
+#include "hostvdso.h"
 
 /* KVM_GET_SUPPORTED_CPUID refuses a buffer that is too small: some KVMs return 75. */
 #define CPUID_ENTRIES 256
@@ -18,6 +19,8 @@ struct kvm {
     uint64_t xcr0;    /* XCR0 for guests */
     int ring0_stub;   /* syscall enters ring 0; set by the probe */
     uint8_t tss_type; /* of the task register; set by the probe */
+    struct hostvdso vdso;
+    int has_clock; /* guests may read the pages of (vdso); set by the probe */
     int has_umip, has_smep, has_smap;
     struct {
         struct kvm_cpuid2 head;

@@ -10,6 +10,9 @@
  *      0x005000  system-call stub      executable; ring 0's or ring 3's (see stubs.c)
  *      0x006000  trampoline            ring 3 may execute it
  *      0x007000  XSAVE image           ring 3 may read it
+ *      0x010000  vDSO                  ring 3 may execute it (vdso.h)
+ *      0x080000  the kernel's vDSO     likewise; in front of it the pages that the
+ * kernel keeps for it, which ring 3 may read: memory slot 2, far behind all others
  *      0x100000  exchange page         ring 3 reads and writes (kvm_api.h)
  *      0x200000  program, heap ->  ...  <- mmap arena
  *      M         2 MB hole
@@ -42,10 +45,17 @@
 #define XSAVE_ADDR 0x7000UL
 #define EXCEPTION_STACK_ADDR 0x8000UL
 #define EXCEPTION_STACK_TOP 0x9000UL
+#define VDSO_ADDR 0x10000UL
+#define HOST_VDSO_ADDR 0x80000UL
+#define HOST_VDSO_MAX 0x80000UL   /* bytes behind that address, ... */
+#define CLOCK_PAGES_MAX 0x40000UL /* ... and before it */
 #define PROGRAM_LOW 0x200000UL
 #define PIE_BASE 0x400000UL
 #define STACK_SIZE (8UL << 20)
 #define INBOX_MAX (32UL << 20)
+
+/* Physical: behind all that a guest can have, and what any processor can address. */
+#define CLOCK_SLOT_ADDR (32UL << 30)
 
 #define MAX_MEMORY_MIN (8UL << 20)
 #define MAX_MEMORY_MAX (4UL << 30)

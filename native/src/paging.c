@@ -88,13 +88,23 @@ void paging_protect(uint8_t *base, const struct layout *l, uint64_t addr, uint64
     }
 }
 
+void paging_show(uint8_t *base, const struct layout *l, uint64_t addr, uint64_t len,
+                 uint64_t from)
+{
+    for (uint64_t at = 0; at < len; at += PAGE_SIZE)
+        *leaf(base, l, addr + at) = leaf_value(from + at, ACCESS_READ);
+}
+
 int paging_access(const uint8_t *base, const struct layout *l, uint64_t addr)
 {
     if (addr >= l->mapped_end)
         return 0;
     const uint64_t *entries = (const uint64_t *)(const void *)(base + l->leaf_tables);
-    int access = leaf_access(entries[addr >> PAGE_SHIFT]);
-    return access & ACCESS_SUPERVISOR ? 0 : access;
+    uint64_t entry = entries[addr >> PAGE_SHIFT];
+    int access = leaf_access(entry);
+    return access & ACCESS_SUPERVISOR || (entry & PTE_ADDRESS) >= CLOCK_SLOT_ADDR
+               ? 0
+               : access;
 }
 
 uint64_t paging_root(const struct layout *l)

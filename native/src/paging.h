@@ -25,7 +25,13 @@ void paging_build(uint8_t *base, const struct layout *l);
 void paging_protect(uint8_t *base, const struct layout *l, uint64_t addr, uint64_t len,
                     int access, int widen);
 
-/* What ring 3 may do with the page at (addr): ACCESS_* bits; 0 for ring 0's pages. */
+/* Ring 3 reads at [addr, addr + len) what is at physical address (from), in a slot of
+ * its own: the host does not reach it through these tables. */
+void paging_show(uint8_t *base, const struct layout *l, uint64_t addr, uint64_t len,
+                 uint64_t from);
+
+/* What ring 3 may do with the page at (addr), of slot 0 or shared memory: ACCESS_*
+ * bits; 0 for ring 0's pages and for all others. */
 int paging_access(const uint8_t *base, const struct layout *l, uint64_t addr);
 
 /* The two page-table roots are the same; going from one to the other makes a processor

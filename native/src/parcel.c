@@ -15,6 +15,7 @@ struct snapshot_parcel {
     uint32_t magic, size;
     int ring0_stub; /* what the probe has found, which the other process need not do */
     uint8_t tss_type;
+    uint64_t vdso; /* id of the kernel's, which guests use, or 0 */
     struct layout layout;
     struct process process;
     struct program_facts facts;
@@ -33,6 +34,7 @@ int skerry_snapshot_export(const struct skerry_snapshot *s, void *dst)
                                 .size = sizeof(p),
                                 .ring0_stub = kvm->ring0_stub,
                                 .tss_type = kvm->tss_type,
+                                .vdso = kvm->has_clock ? kvm->vdso.id : 0,
                                 .layout = s->layout,
                                 .process = s->process,
                                 .facts = s->facts,
@@ -52,8 +54,13 @@ static int unpack(const struct snapshot_parcel *p, size_t size,
     struct kvm *kvm = kvm_get(err);
     if (!kvm)
         return -ENODEV;
+    if (p->vdso && p->vdso != kvm->vdso.id)
+        return skerry_refuse(err, EINVAL, "frozen machine",
+                             "it was made under another kernel");
     kvm->ring0_stub = p->ring0_stub;
     kvm->tss_type = p->tss_type;
+    if (p->vdso)
+        kvm->has_clock = 1;
     return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "abi.h"
 #include "kvm.h"
 #include "layout.h"
+#include "probe_clock.h"
 #include "watchdog.h"
 #include "x86.h"
 
@@ -191,6 +192,9 @@ static int probe(struct kvm *kvm, struct skerry_kvm_facts *facts,
         ret = probe_with(console, facts, err);
     }
     skerry_console_close(console);
+    if (ret == 0)
+        probe_clock(kvm);
+    facts->has_clock = kvm->has_clock;
     facts->ring0_stub = kvm->ring0_stub;
     return ret;
 }

@@ -83,6 +83,7 @@ const struct seccomp_call seccomp_calls[] = {
     IOCTL(KVM_SET_MSRS),
     IOCTL(KVM_SET_CPUID2),
     IOCTL(KVM_SET_XCRS),
+    IOCTL(KVM_SET_DEVICE_ATTR), /* the vCPU's time stamp counter */
 
     /* A program starts, and the probe: memory.c, snapshot.c, probe.c. */
     CALL(memfd_create),

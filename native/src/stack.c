@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define AUX_PAIRS 17
+#define AUX_PAIRS 18
 #define HWCAP2_FSGSBASE 2
 
 struct cursor {
@@ -35,6 +35,7 @@ static uint32_t put_aux(uint64_t (*aux)[2], const struct image *image, uint64_t 
                         uint64_t name)
 {
     const uint64_t pairs[AUX_PAIRS][2] = {
+        {AT_SYSINFO_EHDR, VDSO_ADDR},
         {AT_PHDR, image->headers_addr},
         {AT_PHENT, image->header_size},
         {AT_PHNUM, image->header_count},

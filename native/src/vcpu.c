@@ -91,6 +91,19 @@ static int set_features(struct vm *vm, struct skerry_error *err)
     return 0;
 }
 
+/* The clock's pages speak of this machine's time stamp counter; a new vCPU's begins at
+ * 0. */
+static int set_counter(struct vm *vm, struct skerry_error *err)
+{
+    uint64_t offset = 0;
+    struct kvm_device_attr attr = {.group = KVM_VCPU_TSC_CTRL,
+                                   .attr = KVM_VCPU_TSC_OFFSET,
+                                   .addr = (uint64_t)(uintptr_t)&offset};
+    if (vm->kvm->has_clock && ioctl(vm->vcpu_fd, KVM_SET_DEVICE_ATTR, &attr) < 0)
+        return skerry_fail(err, "KVM_VCPU_TSC_OFFSET");
+    return 0;
+}
+
 int vcpu_setup(struct vm *vm, const struct layout *l, struct skerry_error *err)
 {
     int ret = set_features(vm, err);
@@ -98,6 +111,8 @@ int vcpu_setup(struct vm *vm, const struct layout *l, struct skerry_error *err)
         ret = set_sregs(vm, l, err);
     if (ret == 0)
         ret = set_msrs(vm, err);
+    if (ret == 0)
+        ret = set_counter(vm, err);
     vm->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
     return ret;
 }

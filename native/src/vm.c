@@ -26,15 +26,25 @@ static int set_slot(struct vm *vm, uint32_t slot, uint32_t flags, uint64_t addr,
     return 0;
 }
 
+/* The kernel keeps these pages up to date for all processes; nobody writes to them. */
+static int set_clock(struct vm *vm, struct skerry_error *err)
+{
+    const struct hostvdso *host = &vm->kvm->vdso;
+    if (!vm->kvm->has_clock)
+        return 0;
+    return set_slot(vm, 2, KVM_MEM_READONLY, CLOCK_SLOT_ADDR, host->data_size,
+                    (uint8_t *)(uintptr_t)host->data, err);
+}
+
 static int set_memory(struct vm *vm, const struct guestmem *gm, int track,
                       struct skerry_error *err)
 {
     const struct layout *l = &gm->layout;
     uint32_t flags = track ? KVM_MEM_LOG_DIRTY_PAGES : 0;
     int ret = set_slot(vm, 0, flags, 0, l->slot_size, gm->base, err);
-    if (ret < 0 || !gm->shm)
-        return ret;
-    return set_slot(vm, 1, 0, l->shm.begin, l->shm.end - l->shm.begin, gm->shm, err);
+    if (ret == 0 && gm->shm)
+        ret = set_slot(vm, 1, 0, l->shm.begin, l->shm.end - l->shm.begin, gm->shm, err);
+    return ret < 0 ? ret : set_clock(vm, err);
 }
 
 /* Must come before the vCPU is made (KVM API, 8.29). */

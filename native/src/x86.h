@@ -9,6 +9,7 @@
 #define PTE_ACCESSED (1UL << 5)
 #define PTE_DIRTY (1UL << 6)
 #define PTE_NO_EXECUTE (1UL << 63)
+#define PTE_ADDRESS 0x000ffffffffff000UL
 
 #define CR0_PE (1UL << 0)
 #define CR0_MP (1UL << 1)

@@ -3,10 +3,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "abi.h"
 #include "check.h"
+#include "kvm.h"
 #include "layout.h"
+#include "probe_clock.h"
 #include "skerry.h"
 #include "tiny.h"
 #include "watchdog.h"
@@ -268,5 +272,60 @@ TEST(a_program_that_does_not_start_says_why_and_leaves_nothing)
     check_fails(loop_begin, loop_end, SECOND / 20, ETIMEDOUT, "within 0.05 s");
     check_fails(crash_begin, crash_end, LIMIT, EPROTO, "page fault reading 0x0");
     check_fails(leave_begin, leave_end, LIMIT, EPROTO, "exited with status 7");
+    skerry_console_close(console);
+}
+
+TEST(guests_read_the_clock_where_that_is_right)
+{
+    struct skerry_kvm_facts facts;
+    struct kvm tried;
+    CHECK_EQ(skerry_probe(&facts, &error), 0);
+    tried = *kvm_get(&error);
+    CHECK_EQ(facts.has_clock, 1);
+    CHECK_EQ(tried.has_clock, 1);
+    tried.has_clock = 0;
+    probe_clock(&tried);
+    CHECK_EQ(tried.has_clock, 1);
+    tried.vdso = (struct hostvdso){0};
+    probe_clock(&tried);
+    CHECK_EQ(tried.has_clock, 0);
+}
+
+/* Pages that no kernel keeps: with zeros the code asks for the time by a system call,
+ * and with all bits set it waits for its writer for ever. */
+TEST(a_clock_that_is_wrong_or_never_ready_is_not_used)
+{
+    struct skerry_kvm_facts facts;
+    CHECK_EQ(skerry_probe(&facts, &error), 0);
+    for (int byte = 0; byte <= 0xff; byte += 0xff) {
+        struct kvm tried = *kvm_get(&error);
+        uint8_t *pages = aligned_alloc(PAGE_SIZE, tried.vdso.data_size);
+        memset(pages, byte, tried.vdso.data_size);
+        tried.vdso.data = pages;
+        probe_clock(&tried);
+        CHECK_EQ(tried.has_clock, 0);
+        free(pages);
+    }
+}
+
+TEST(a_machine_that_was_frozen_under_another_kernel_is_refused)
+{
+    probe();
+    CHECK_EQ(boot(answer_begin, answer_end, LIMIT), 0);
+    struct skerry_snapshot *copy;
+    size_t size = skerry_snapshot_size(snapshot);
+    uint8_t *parcel = malloc(size);
+    int fd = skerry_snapshot_export(snapshot, parcel);
+    CHECK_EQ(skerry_snapshot_import(parcel, size, dup(fd), NULL, &copy, &error), 0);
+    skerry_snapshot_close(copy);
+    const uint64_t *id = &kvm_get(&error)->vdso.id;
+    uint8_t *at = memmem(parcel, size, id, sizeof(*id));
+    CHECK(at);
+    at[0] ^= 1;
+    CHECK_EQ(skerry_snapshot_import(parcel, size, dup(fd), NULL, &copy, &error),
+             -EINVAL);
+    CHECK_TEXT(error.text, "it was made under another kernel");
+    free(parcel);
+    skerry_snapshot_close(snapshot);
     skerry_console_close(console);
 }

@@ -5,8 +5,6 @@
 #include "paging.h"
 #include "x86.h"
 
-#define ADDRESS_BITS 0x000ffffffffff000UL
-
 static struct layout l;
 static uint8_t *base;
 
@@ -33,7 +31,7 @@ static uint64_t walk(uint64_t table, uint64_t addr)
             return 0;
         CHECK(entry & PTE_ACCESSED);
         CHECK(shift == 12 || (entry & PTE_WRITE && entry & PTE_USER));
-        table = entry & ADDRESS_BITS;
+        table = entry & PTE_ADDRESS;
     }
     return entry;
 }
@@ -77,7 +75,7 @@ static void check_page(uint64_t addr)
 {
     uint64_t entry = walk(paging_root(&l), addr);
     CHECK_EQ(access_of(entry), expected(addr));
-    CHECK(!entry || ((entry & ADDRESS_BITS) == addr && entry & PTE_DIRTY));
+    CHECK(!entry || ((entry & PTE_ADDRESS) == addr && entry & PTE_DIRTY));
     CHECK_EQ(entry, walk(paging_other_root(&l, paging_root(&l)), addr));
 }
 

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 from contextlib import suppress
 
 import pytest
@@ -90,6 +91,24 @@ def test_a_program_without_storage_is_kept_as_well(start):
     _, answers = start(keys, path="/slow")
     again, same = start(keys, path="/slow")
     assert "cold start" in again and same == answers
+
+
+def test_a_program_from_the_file_has_the_clock_of_this_machine(start):
+    source = r"""
+        #include <time.h>
+        START {}
+        HANDLE {
+            struct timespec t;
+            clock_gettime(CLOCK_MONOTONIC, &t);
+            reply("%ld", t.tv_sec * 1000000000 + t.tv_nsec);
+        }
+    """
+    keys = {"source": source, "cold_start_file": "cold"}
+    for kind in ("not taken from", "cold start"):
+        before = time.monotonic_ns()
+        log, answers = start(keys, path="/slow")
+        assert kind in log
+        assert all(before <= int(told) <= time.monotonic_ns() for told in answers)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a request costs: every ioctl of the serving process, seen from outside."""
 
 import subprocess
+import time
 
 import pytest
 from support.client import ask, connection
@@ -26,6 +27,16 @@ TWICE = """
 START {}
 HANDLE { write(1, "", 0); reply("ok"); }
 """
+CLOCK = r"""
+#include <time.h>
+START {}
+HANDLE {
+    struct timespec t;
+    for (int i = 0; i < 1000; i++)
+        clock_gettime(CLOCK_MONOTONIC, &t);
+    reply("%ld", t.tv_sec * 1000000000 + t.tv_nsec);
+}
+"""
 # Writes more pages than reset copies back: it has KVM report them anew.
 MANY = r"""
 static volatile char pages[400][4096];
@@ -40,6 +51,7 @@ PROGRAMS = {
     "counter": {"source": COUNTER, "storage": True},
     "twice": {"source": TWICE},
     "many": {"source": MANY},
+    "clock": {"source": CLOCK},
 }
 FIONBIO = "ioctl 0x5421"  # the event loop's, before it waits for a message
 
@@ -78,6 +90,13 @@ def test_headers_cost_no_ioctl(traced):
     assert [answer.headers[f"X-Out-{i}"] for i in range(32)] == [
         str(i) for i in range(32)
     ]
+    assert seen == ["KVM_RUN"]
+
+
+def test_the_clock_costs_no_ioctl(traced):
+    before = time.monotonic_ns()
+    seen, answer = traced("/clock")
+    assert before <= int(answer.body) <= time.monotonic_ns()
     assert seen == ["KVM_RUN"]
 
 

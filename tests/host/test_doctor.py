@@ -12,6 +12,7 @@ from skerry.commands import doctor
 FACTS = native.KvmFacts(
     ring0_stub=True,
     reset_holds=True,
+    has_clock=True,
     xcr0=7,
     dirty_ring=65536,
     sync_regs=7,

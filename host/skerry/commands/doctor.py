@@ -58,6 +58,8 @@ def look_at_guest(facts: native.KvmFacts) -> Iterator[Finding]:
     yield Finding("dirty ring", f"{facts.dirty_ring} bytes")
     yield Finding("register sync", f"{facts.sync_regs} (7: all)")
     yield Finding("register state", f"XCR0 {facts.xcr0:#x}")
+    clock = "inside the guest" if facts.has_clock else "by system calls (slower)"
+    yield Finding("clock is read", clock)
     yield Finding("request round trip", f"{facts.exit_ns / 1000:.1f} us")
     if facts.reset_holds:
         yield Finding("reset", "holds: nothing of a request was left behind")

@@ -11,6 +11,7 @@ class KvmFacts:
 
     ring0_stub: bool
     reset_holds: bool
+    has_clock: bool
     xcr0: int
     dirty_ring: int
     sync_regs: int
@@ -31,6 +32,7 @@ def probe() -> KvmFacts:
     return KvmFacts(
         ring0_stub=bool(facts.ring0_stub),
         reset_holds=bool(facts.reset_holds),
+        has_clock=bool(facts.has_clock),
         xcr0=facts.xcr0,
         dirty_ring=facts.dirty_ring,
         sync_regs=facts.sync_regs,

@@ -67,6 +67,7 @@ def digest(config: Program) -> str:
         __version__,
         file_version(_core()),
         os.uname().release,
+        os.uname().version,
         _cpu(Path("/proc/cpuinfo").read_text()),
         file_version(config.filename),
         besides(config),
