@@ -103,7 +103,8 @@ struct restore {
     int taken;
 };
 
-struct fetch; /* fetch.h */
+struct fetch;   /* fetch.h */
+struct threads; /* threads.h */
 /* A host call that was interrupted is made again. */
 enum again { AGAIN_NOT, AGAIN, AGAIN_TO_THE_END };
 
@@ -122,19 +123,21 @@ struct machine {
     struct restore *restore; /* of storage, in on_live_restore; or NULL */
     struct regexes regexes;
     enum again again;
-    struct tasks *tasks; /* of storage; while it boots its own, or NULL */
-    struct fetch *fetch; /* what the program waits for, or NULL; malloc'ed */
-    uint32_t fetches;    /* of this request */
-    int booting;         /* start-up calls are allowed */
-    int warming;         /* serves requests that nobody has made, before it is frozen */
-    int ephemeral;       /* it will be put back after this request */
-    int is_kept;         /* it was not put back after the last one, which ... */
-    int last_paused;     /* ... the program took that goes on behind its wait */
-    int has_next;        /* (next) waits for the program to wait */
+    struct tasks *tasks;     /* of storage; while it boots its own, or NULL */
+    struct fetch *fetch;     /* what the program waits for, or NULL; malloc'ed */
+    uint32_t fetches;        /* of this request */
+    struct threads *threads; /* NULL: there is but one */
+    int booting;             /* start-up calls are allowed */
+    int warming;     /* serves requests that nobody has made, before it is frozen */
+    int ephemeral;   /* it will be put back after this request */
+    int is_kept;     /* it was not put back after the last one, which ... */
+    int last_paused; /* ... the program took that goes on behind its wait */
+    int has_next;    /* (next) waits for the program to wait */
     struct kvm_request next;
     uint64_t deadline; /* of what runs now */
     uint64_t pause;    /* when it is to be left for a while, 0 = never */
     uint64_t look;     /* when to look for a result in the exchange page, 0 = never */
+    uint64_t tick;     /* when another thread has its turn, 0 = never */
     uint64_t asleep;   /* the program sleeps until then (clock_now), 0 = it is awake */
     uint32_t exits;    /* KVM_RUN calls since they were last set to 0 */
     uint32_t storage_exits;

@@ -16,7 +16,8 @@ struct skerry_snapshot {
     struct program_counters counters;
     struct regexes regexes;
     struct skerry_shm *shm;
-    struct tasks *tasks; /* that storage's main has ordered, or NULL */
+    struct tasks *tasks;     /* that storage's main has ordered, or NULL */
+    struct threads *threads; /* NULL: there is but one */
 };
 
 /* (m) waits for requests: notes the registers that every call of a function begins

@@ -4,6 +4,8 @@
 #include <asm/unistd_64.h>
 #include <errno.h>
 
+#include "turns.h"
+
 static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_read] = sys_read,
     [__NR_write] = sys_write,
@@ -26,13 +28,14 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_readv] = sys_readv,
     [__NR_writev] = sys_writev,
     [__NR_access] = sys_access,
-    [__NR_sched_yield] = sys_zero,
+    [__NR_sched_yield] = sys_sched_yield,
     [__NR_mremap] = sys_mremap,
     [__NR_madvise] = sys_madvise,
     [__NR_dup] = sys_dup,
     [__NR_dup2] = sys_dup2,
     [__NR_nanosleep] = sys_nanosleep,
     [__NR_getpid] = sys_getpid,
+    [__NR_clone] = sys_clone,
     [__NR_exit] = sys_exit,
     [__NR_kill] = sys_kill,
     [__NR_uname] = sys_uname,
@@ -56,28 +59,30 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_sigaltstack] = sys_sigaltstack,
     [__NR_prctl] = sys_prctl,
     [__NR_arch_prctl] = sys_arch_prctl,
-    [__NR_gettid] = sys_getpid,
-    [__NR_tkill] = sys_kill,
+    [__NR_gettid] = sys_gettid,
+    [__NR_tkill] = sys_tkill,
     [__NR_time] = sys_time,
     [__NR_futex] = sys_futex,
     [__NR_sched_getaffinity] = sys_sched_getaffinity,
     [__NR_getdents64] = sys_getdents64,
-    [__NR_set_tid_address] = sys_getpid,
+    [__NR_set_tid_address] = sys_set_tid_address,
     [__NR_clock_gettime] = sys_clock_gettime,
     [__NR_clock_getres] = sys_clock_getres,
     [__NR_clock_nanosleep] = sys_clock_nanosleep,
-    [__NR_exit_group] = sys_exit,
+    [__NR_exit_group] = sys_exit_group,
     [__NR_tgkill] = sys_tgkill,
     [__NR_openat] = sys_openat,
     [__NR_newfstatat] = sys_newfstatat,
     [__NR_readlinkat] = sys_readlinkat,
     [__NR_faccessat] = sys_faccessat,
-    [__NR_set_robust_list] = sys_zero,
+    [__NR_set_robust_list] = sys_set_robust_list,
+    [__NR_get_robust_list] = sys_get_robust_list,
     [__NR_dup3] = sys_dup3,
     [__NR_prlimit64] = sys_prlimit64,
     [__NR_getrandom] = sys_getrandom,
     [__NR_statx] = sys_statx,
     [__NR_rseq] = sys_not_here,
+    [__NR_clone3] = sys_not_here, /* libraries go on with clone */
     [__NR_faccessat2] = sys_faccessat2,
 };
 
@@ -105,5 +110,5 @@ int syscall_answer(struct machine *m)
     if (c.ends)
         return -EPROTO;
     vcpu_return(&m->vm, (uint64_t)ret, r->rdx);
-    return 0;
+    return m->threads ? turns_after_call(m) : 0;
 }

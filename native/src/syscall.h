@@ -51,9 +51,10 @@ int file_stat(const struct handle *h, struct stat *st);
 long file_to_map(const struct call *c);
 long file_copy(const struct call *c, uint64_t addr, uint64_t len);
 
-/* The program sleeps before it goes on: until the time at (addr), or for as long.
- * Returns 0, -EINVAL or -EFAULT. */
-long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t addr);
+/* (*until) becomes the time at (addr), or so much later than now, as clock_now would
+ * tell it. 0; or -EINVAL or -EFAULT, and it is as it was. */
+long time_until(const struct guestmem *mem, clockid_t clock, int absolute,
+                uint64_t addr, uint64_t *until);
 
 /* Handlers, one file a subject. They return what Linux would: a value or -errno. */
 typedef long syscall_handler(struct call *c);
@@ -68,7 +69,9 @@ syscall_handler sys_exit, sys_arch_prctl, sys_getpid, sys_zero, sys_uname,
     sys_prlimit64;
 syscall_handler sys_getrandom, sys_sched_getaffinity, sys_sysinfo, sys_futex, sys_prctl;
 syscall_handler sys_not_here;
-syscall_handler sys_kill, sys_tgkill, sys_rt_sigaction, sys_rt_sigprocmask;
+syscall_handler sys_clone, sys_exit_group, sys_gettid, sys_set_tid_address;
+syscall_handler sys_set_robust_list, sys_get_robust_list, sys_sched_yield;
+syscall_handler sys_kill, sys_tkill, sys_tgkill, sys_rt_sigaction, sys_rt_sigprocmask;
 syscall_handler sys_sigaltstack, sys_getrusage;
 syscall_handler sys_clock_gettime, sys_clock_getres, sys_gettimeofday, sys_time;
 syscall_handler sys_nanosleep, sys_clock_nanosleep;

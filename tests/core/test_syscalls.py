@@ -450,7 +450,6 @@ DIFFERENCES = [
     ("getpid()", "1", "there is one process"),
     ("getppid()", "0", "nobody has started it"),
     ("prlimit64(0, RLIMIT_CORE, &limit, 0)", "EPERM", "limits are configured"),
-    ("set_robust_list(p, 1)", "0", "nobody reads the list"),
 ]
 FROZEN = "page tables do not change after the start"
 IN_A_REQUEST = [

@@ -1,0 +1,61 @@
+/* home.c: see home.h. */
+#include "home.h"
+
+#include "swap.h"
+#include "waits.h"
+
+static void drop(struct machine *m)
+{
+    threads_close(m->threads);
+    m->threads = NULL;
+    m->tick = 0;
+}
+
+/* The first thread alone is what a machine without a table has. */
+void home_waits(struct machine *m)
+{
+    struct threads *t = m->threads;
+    if (!t)
+        return;
+    t->home = t->current;
+    if (m->facts->is_storage && t->count > 1)
+        console_note(m->console,
+                     "storage: %u threads end here: they are for start-up only",
+                     t->count - 1);
+    if (m->facts->is_storage || (t->count == 1 && threads_current(t)->tid == FIRST_TID))
+        drop(m);
+}
+
+int home_runs(const struct machine *m)
+{
+    return !m->threads || m->threads->current == m->threads->home;
+}
+
+int home_enter(struct machine *m)
+{
+    struct threads *t = m->threads;
+    if (home_runs(m))
+        return 0;
+    vcpu_step_over(&m->vm, &m->mem, 0);
+    int ret = swap_out(m, t->current);
+    waits_last(t, threads_current(t));
+    t->current = t->home;
+    waits_end(t, threads_current(t));
+    swap_in_own(m->process, threads_current(t));
+    return ret;
+}
+
+void home_alone(struct machine *m)
+{
+    if (!home_runs(m))
+        swap_in_own(m->process, &m->threads->at[m->threads->home]);
+    drop(m);
+}
+
+int home_freeze(struct machine *m)
+{
+    int ret = home_enter(m);
+    if (m->threads)
+        waits_freeze(m->threads, clock_now());
+    return ret;
+}
