@@ -7,8 +7,8 @@ from support.guests import Guest
 
 FLAGS = ("-static", "-pthread")
 
-# spawn(work, arg): a thread with a small stack; 0 when there are no more. left(): so many
-# milliseconds pass, in which others can run.
+# spawn(work, arg): a thread with a small stack; 0 when there are no more. pass(ms): so
+# many milliseconds pass, in which others can run.
 PTHREADS = r"""
 #define _GNU_SOURCE
 #include <errno.h>
