@@ -2,7 +2,7 @@
 #include "home.h"
 
 #include "swap.h"
-#include "waits.h"
+#include "waiting.h"
 
 static void drop(struct machine *m)
 {
@@ -38,9 +38,9 @@ int home_enter(struct machine *m)
         return 0;
     vcpu_step_over(&m->vm, &m->mem, 0);
     int ret = swap_out(m, t->current);
-    waits_last(t, threads_current(t));
+    waiting_last(t, threads_current(t));
     t->current = t->home;
-    waits_end(t, threads_current(t));
+    waiting_end(t, threads_current(t));
     swap_in_own(m->process, threads_current(t));
     return ret;
 }
@@ -56,6 +56,6 @@ int home_freeze(struct machine *m)
 {
     int ret = home_enter(m);
     if (m->threads)
-        waits_freeze(m->threads, clock_now());
+        waiting_freeze(m->threads, clock_now());
     return ret;
 }

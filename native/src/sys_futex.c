@@ -6,7 +6,7 @@
 
 #include "syscall.h"
 #include "turns.h"
-#include "waits.h"
+#include "waiting.h"
 
 #define ANY_BITS FUTEX_BITSET_MATCH_ANY
 
@@ -109,7 +109,7 @@ static long requeue(struct futex *f)
     if (ret < 0 || !f->m->threads)
         return ret;
     int woken = wake_most ? turns_wake(f->m, f->addr, ANY_BITS, wake_most) : 0;
-    return woken + waits_move(f->m->threads, f->addr, f->other, move_most);
+    return woken + waiting_move(f->m->threads, f->addr, f->other, move_most);
 }
 
 /* --- FUTEX_WAKE_OP: futex(2) --- */

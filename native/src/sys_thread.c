@@ -7,7 +7,7 @@
 #include "swap.h"
 #include "syscall.h"
 #include "turns.h"
-#include "waits.h"
+#include "waiting.h"
 
 /* Memory, files and signals are the process's, and there is one process. */
 #define SHARED (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
@@ -48,7 +48,7 @@ static void begin(struct machine *m, uint32_t i, uint32_t tid, const struct clon
     child->robust_list = 0;
     child->alt_stack[0] = child->alt_stack[1] = child->alt_stack[2] = 0;
     m->threads->count++;
-    waits_end(m->threads, child);
+    waiting_end(m->threads, child);
     turns_more(m);
 }
 

@@ -2,7 +2,7 @@
 #include "turns.h"
 
 #include "swap.h"
-#include "waits.h"
+#include "waiting.h"
 
 #define SLICE_NS 4000000UL /* of one thread, while others can run */
 
@@ -17,8 +17,8 @@ static void tick_at(struct machine *m, uint64_t time)
  * that is due already stays so, or who wakes others all the time would never be. */
 void turns_more(struct machine *m)
 {
-    uint64_t time = waits_first_time(m->threads);
-    if (waits_others(m->threads)) {
+    uint64_t time = waiting_first_time(m->threads);
+    if (waiting_others(m->threads)) {
         uint64_t slice = clock_now() + SLICE_NS;
         time = time && time < slice ? time : slice;
     }
@@ -46,11 +46,11 @@ static int go_to(struct machine *m, uint32_t next)
 int turns_next(struct machine *m)
 {
     struct threads *t = m->threads;
-    waits_end_times(t, clock_now());
-    const struct thread *next = waits_next(t);
+    waiting_end_times(t, clock_now());
+    const struct thread *next = waiting_next(t);
     if (next)
         return go_to(m, (uint32_t)(next - t->at));
-    m->asleep = waits_first_time(t);
+    m->asleep = waiting_first_time(t);
     if (!m->asleep)
         return machine_fail(m, "deadlock: all threads wait for each other");
     m->tick = 0;
@@ -84,29 +84,29 @@ int turns_tick(struct machine *m)
         tick_at(m, now); /* again, soon */
         return 0;
     }
-    waits_last(m->threads, threads_current(m->threads));
+    waiting_last(m->threads, threads_current(m->threads));
     return turns_next(m);
 }
 
 void turns_begin(struct machine *m)
 {
     if (m->threads->sleepers)
-        waits_thaw(m->threads, clock_now());
+        waiting_thaw(m->threads, clock_now());
     if (!m->asleep)
         turns_more(m);
 }
 
 void turns_wait(struct machine *m, uint64_t futex, uint32_t bits, uint64_t until)
 {
-    waits_begin(m->threads, threads_current(m->threads), futex, bits, until);
+    waiting_begin(m->threads, threads_current(m->threads), futex, bits, until);
     m->threads->leaves = 1;
 }
 
 void turns_yield(struct machine *m)
 {
-    if (!waits_others(m->threads))
+    if (!waiting_others(m->threads))
         return;
-    waits_last(m->threads, threads_current(m->threads));
+    waiting_last(m->threads, threads_current(m->threads));
     m->threads->leaves = 1;
 }
 
@@ -125,8 +125,8 @@ int turns_wake(struct machine *m, uint64_t futex, uint32_t bits, int most)
     int woken = 0;
     if (!m->threads)
         return 0;
-    while ((one = waits_on(m->threads, futex, bits))) {
-        waits_end(m->threads, one);
+    while ((one = waiting_on(m->threads, futex, bits))) {
+        waiting_end(m->threads, one);
         one->regs.rax = 0;
         if (++woken >= most)
             break;

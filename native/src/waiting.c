@@ -1,27 +1,28 @@
-/* waits.c: see waits.h. There are so few that every question looks at all of them. */
-#include "waits.h"
+/* waiting.c: see waiting.h. There are so few that every question looks at all of them.
+ */
+#include "waiting.h"
 
-void waits_last(struct threads *t, struct thread *thread)
+void waiting_last(struct threads *t, struct thread *thread)
 {
     thread->turn = ++t->last_turn;
     threads_touch(t, thread);
 }
 
-void waits_begin(struct threads *t, struct thread *thread, uint64_t futex,
-                 uint32_t bits, uint64_t until)
+void waiting_begin(struct threads *t, struct thread *thread, uint64_t futex,
+                   uint32_t bits, uint64_t until)
 {
     thread->waits = 1;
     thread->futex = futex;
     thread->bits = bits;
     thread->until = until;
-    waits_last(t, thread);
+    waiting_last(t, thread);
 }
 
-void waits_end(struct threads *t, struct thread *thread)
+void waiting_end(struct threads *t, struct thread *thread)
 {
     thread->waits = 0;
     thread->futex = thread->until = 0;
-    waits_last(t, thread);
+    waiting_last(t, thread);
 }
 
 static struct thread *longer(struct thread *one, struct thread *other)
@@ -39,7 +40,7 @@ static int has_time(const struct thread *one)
     return one->tid && one->waits && one->until;
 }
 
-struct thread *waits_next(struct threads *t)
+struct thread *waiting_next(struct threads *t)
 {
     struct thread *next = NULL;
     for (struct thread *one = t->at; one < t->at + THREADS; one++)
@@ -48,7 +49,7 @@ struct thread *waits_next(struct threads *t)
     return next;
 }
 
-int waits_others(const struct threads *t)
+int waiting_others(const struct threads *t)
 {
     for (uint32_t i = 0; i < THREADS; i++)
         if (can_run(&t->at[i]) && i != t->current)
@@ -56,7 +57,7 @@ int waits_others(const struct threads *t)
     return 0;
 }
 
-uint64_t waits_first_time(const struct threads *t)
+uint64_t waiting_first_time(const struct threads *t)
 {
     uint64_t first = 0;
     for (const struct thread *one = t->at; one < t->at + THREADS; one++)
@@ -65,14 +66,14 @@ uint64_t waits_first_time(const struct threads *t)
     return first;
 }
 
-void waits_end_times(struct threads *t, uint64_t now)
+void waiting_end_times(struct threads *t, uint64_t now)
 {
     for (struct thread *one = t->at; one < t->at + THREADS; one++)
         if (has_time(one) && one->until <= now)
-            waits_end(t, one);
+            waiting_end(t, one);
 }
 
-struct thread *waits_on(struct threads *t, uint64_t futex, uint32_t bits)
+struct thread *waiting_on(struct threads *t, uint64_t futex, uint32_t bits)
 {
     struct thread *first = NULL;
     for (struct thread *one = t->at; one < t->at + THREADS; one++)
@@ -82,20 +83,20 @@ struct thread *waits_on(struct threads *t, uint64_t futex, uint32_t bits)
 }
 
 /* Who is moved stands last there, which may be where he was. */
-int waits_move(struct threads *t, uint64_t futex, uint64_t other, int most)
+int waiting_move(struct threads *t, uint64_t futex, uint64_t other, int most)
 {
     const uint64_t last = t->last_turn;
     struct thread *one;
     int moved = 0;
-    while (moved < most && (one = waits_on(t, futex, ~0u)) && one->turn <= last) {
+    while (moved < most && (one = waiting_on(t, futex, ~0u)) && one->turn <= last) {
         one->futex = other;
-        waits_last(t, one);
+        waiting_last(t, one);
         moved++;
     }
     return moved;
 }
 
-void waits_freeze(struct threads *t, uint64_t now)
+void waiting_freeze(struct threads *t, uint64_t now)
 {
     for (struct thread *one = t->at; one < t->at + THREADS; one++) {
         one->changed = 0;
@@ -107,7 +108,7 @@ void waits_freeze(struct threads *t, uint64_t now)
     t->changed = 0;
 }
 
-void waits_thaw(struct threads *t, uint64_t now)
+void waiting_thaw(struct threads *t, uint64_t now)
 {
     for (struct thread *one = t->at; t->sleepers && one < t->at + THREADS; one++)
         if (has_time(one)) {
