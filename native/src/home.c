@@ -11,17 +11,14 @@ static void drop(struct machine *m)
     m->tick = 0;
 }
 
-/* The first thread alone is what a machine without a table has. */
+/* The first thread alone is what a machine without a table has. The vCPU of storage
+ * belongs to each call anew: others could not run on. */
 void home_waits(struct machine *m)
 {
     struct threads *t = m->threads;
     if (!t)
         return;
     t->home = t->current;
-    if (m->facts->is_storage && t->count > 1)
-        console_note(m->console,
-                     "storage: %u threads end here: they are for start-up only",
-                     t->count - 1);
     if (m->facts->is_storage || (t->count == 1 && threads_current(t)->tid == FIRST_TID))
         drop(m);
 }

@@ -377,5 +377,4 @@ def test_threads_in_storage_are_for_start_up_only(program):
     vm = program(STORAGE, storage=True)
     assert [vm.text(), vm.text()] == ["2 -1 3", "4 -1 5"]
     lines = "\n".join(line for _, line in vm.lines())
-    assert "storage: 1 threads end here: they are for start-up only" in lines
     assert "makes a thread in storage: they are for start-up only" in lines
