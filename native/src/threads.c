@@ -119,6 +119,16 @@ void threads_pack(const struct threads *t, uint8_t *dst)
         }
 }
 
+/* Tells if the table is one, whoever has packed it. */
+static int is_sound(const struct threads *t)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < THREADS; i++)
+        count += t->at[i].tid != 0;
+    return count == t->count && t->current < THREADS && t->home < THREADS &&
+           t->at[t->current].tid && t->at[t->home].tid;
+}
+
 /* Takes what threads_pack has made, all of it. 0 or -EINVAL. */
 static int unpack(struct threads *t, const uint8_t *src, size_t size)
 {
@@ -126,7 +136,7 @@ static int unpack(struct threads *t, const uint8_t *src, size_t size)
     if (size < head)
         return -EINVAL;
     memcpy(t, src, head);
-    if (t->current >= THREADS || t->home >= THREADS || threads_packed(t) != size)
+    if (!is_sound(t) || threads_packed(t) != size)
         return -EINVAL;
     src += head;
     for (uint32_t i = 0; i < THREADS; i++)

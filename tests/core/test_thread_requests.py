@@ -12,6 +12,7 @@ from support.pthreads import threaded
 
 from skerry.message import Request
 from skerry.native import Snapshot, Vm, Warming
+from skerry.wanted import Fetched
 
 pytestmark = pytest.mark.core
 GET = Request(b"GET", b"/", b"test", b"Host: test\r\n")
@@ -277,6 +278,25 @@ static void *begin_there(void *arg) { stream(); return 0; }
 def test_pieces_of_a_response_are_made_with_workers(program):
     vm = program(POOL + STREAM + SERVED + "stream(); }")
     assert [vm.text(), vm.text()] == ["100001102512100"] * 2
+
+
+FETCH = r"""
+static char page[64];
+static void *run(void *arg) { for (;;) asm volatile("pause"); }
+static void *fetch(void *arg)
+{
+    struct curl_op op = {.content = page, .content_length = sizeof page};
+    return (void *)(sys_fetch("/page", 5, 0, &op) ?: (long)op.content_length);
+}
+START { spawn(run, 0); }
+HANDLE { const long len = result_of(spawn(fetch, 0)); reply("%ld %s", len, page); }
+"""
+
+
+def test_a_thread_may_fetch(program):
+    page = Fetched(0, 200, b"text/plain", b"", b"fetched")
+    vm = program(FETCH, fetch=lambda wanted: page)
+    assert [vm.text(), vm.text()] == ["7 fetched"] * 2
 
 
 # --- What fails ---
