@@ -18,12 +18,14 @@ struct snapshot_parcel {
     struct layout layout;
     struct process process;
     struct program_facts facts;
-    uint64_t regexes; /* bytes of them, behind this */
+    uint64_t regexes; /* bytes of them, behind this ... */
+    uint64_t objects; /* ... and of these, behind them */
 };
 
 size_t skerry_snapshot_size(const struct skerry_snapshot *s)
 {
-    return sizeof(struct snapshot_parcel) + regexes_packed(&s->regexes);
+    return sizeof(struct snapshot_parcel) + regexes_packed(&s->regexes) +
+           objects_packed(&s->objects);
 }
 
 int skerry_snapshot_export(const struct skerry_snapshot *s, void *dst)
@@ -36,9 +38,11 @@ int skerry_snapshot_export(const struct skerry_snapshot *s, void *dst)
                                 .layout = s->layout,
                                 .process = s->process,
                                 .facts = s->facts,
-                                .regexes = regexes_packed(&s->regexes)};
+                                .regexes = regexes_packed(&s->regexes),
+                                .objects = objects_packed(&s->objects)};
     memcpy(dst, &p, sizeof(p));
     regexes_pack(&s->regexes, (uint8_t *)dst + sizeof(p));
+    objects_pack(&s->objects, (uint8_t *)dst + sizeof(p) + p.regexes);
     return s->fd;
 }
 
@@ -46,7 +50,7 @@ static int unpack(const struct snapshot_parcel *p, size_t size,
                   struct skerry_error *err)
 {
     if (size < sizeof(*p) || p->magic != PARCEL_MAGIC || p->size != sizeof(*p) ||
-        p->regexes != size - sizeof(*p))
+        p->regexes > size - sizeof(*p) || p->objects != size - sizeof(*p) - p->regexes)
         return skerry_refuse(err, EINVAL, "frozen machine",
                              "it was made by another version of skerry");
     struct kvm *kvm = kvm_get(err);
@@ -77,6 +81,9 @@ int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_s
                                   .shm = shm_share(shm)};
     files_init(&s->files, -1, OPENER_START, NULL);
     ret = regexes_unpack(&s->regexes, p + 1, p->regexes, err);
+    if (ret == 0)
+        ret = objects_unpack(&s->objects, (const uint8_t *)(p + 1) + p->regexes,
+                             p->objects, err);
     if (ret == 0 && !s->facts.is_storage)
         ret = memory_map(fd, s->layout.slot_size, MAP_FROZEN, &s->frozen, err);
     if (ret < 0) {

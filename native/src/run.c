@@ -10,6 +10,7 @@
 #include "hostcall.h"
 #include "stubs.h"
 #include "syscall.h"
+#include "waits.h"
 #include "x86.h"
 
 static int fail(struct machine *m, const char *why)
@@ -154,6 +155,8 @@ static int sleep_on(struct machine *m, uint64_t pause)
     int stop = ret == EINTR ? on_signal(m, pause) : GO_ON;
     if (ret != EINTR || stop == STOP_FAILED)
         m->asleep = 0;
+    if (stop == STOP_FAILED)
+        waits_end(m);
     return stop;
 }
 
@@ -179,7 +182,11 @@ static int go_on(struct machine *m, uint64_t pause)
 {
     if (m->again)
         return make_again(m, pause);
-    return m->asleep ? sleep_on(m, pause) : enter(m, pause);
+    if (m->asleep)
+        return sleep_on(m, pause);
+    if (m->waits)
+        return syscall_answer(m) < 0 ? STOP_FAILED : GO_ON;
+    return enter(m, pause);
 }
 
 enum stop machine_run(struct machine *m, uint64_t pause)

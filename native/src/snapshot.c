@@ -36,6 +36,7 @@ void skerry_snapshot_close(struct skerry_snapshot *s)
     if (s->fd >= 0)
         close(s->fd);
     files_release(&s->files);
+    objects_restore(&s->objects, NULL);
     skerry_shm_close(s->shm);
     tasks_close(s->tasks);
     free(s);
@@ -96,6 +97,7 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
                                       .shm = shm_share(shm)};
         m->tasks = NULL;
         regexes_freeze(&m->regexes, &s->regexes);
+        objects_freeze(&m->objects, &s->objects);
     }
     machine_close(m);
     if (ret == 0)
@@ -139,6 +141,8 @@ int machine_open(struct machine *m, struct skerry_snapshot *s, int live,
     regexes_restore(&m->regexes, &s->regexes);
     struct kvm *kvm = kvm_get(err);
     int ret = kvm ? open_memory(m, s, live, err) : -ENODEV;
+    if (ret == 0 && objects_restore(&m->objects, &s->objects) < 0)
+        ret = skerry_refuse(err, ENOMEM, "pipes", "out of memory");
     if (ret == 0)
         ret = vm_open(&m->vm, kvm, &m->mem, 1, err);
     m->dirty.ring = m->vm.ring;
@@ -158,6 +162,7 @@ void machine_close(struct machine *m)
     if (m->booting)
         tasks_close(m->tasks);
     regexes_restore(&m->regexes, &(struct regexes){0});
+    objects_restore(&m->objects, NULL);
     free(m->fetch);
     skerry_console_close(m->console);
     memset(m, 0, sizeof(*m));
@@ -232,6 +237,8 @@ int machine_reset(struct machine *m, const struct skerry_snapshot *s)
         files_drop(&m->files);
     if (m->regexes.changed)
         regexes_restore(&m->regexes, &s->regexes);
+    if (m->objects.changed && objects_restore(&m->objects, &s->objects) < 0)
+        return -ENOMEM;
     m->is_kept = m->has_next = 0;
     m->ephemeral = m->facts->ephemeral;
     m->reason[0] = 0;

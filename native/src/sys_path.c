@@ -45,7 +45,7 @@ static long put_at_end(char *to, size_t used, const char *path)
 /* Where descriptor (at), a directory, is: puts its path into (to). Length or -errno. */
 static long path_of(struct call *c, int at, char *to)
 {
-    const struct call other = {c->m, {(uint64_t)at}, 0};
+    const struct call other = {c->m, {(uint64_t)at}, 0, 0};
     struct handle h;
     if (at == AT_FDCWD) {
         strcpy(to, table(c)->directory);
@@ -126,7 +126,7 @@ static long stat_handle(const struct call *c, struct stat *st)
 /* AT_EMPTY_PATH: of the descriptor itself, which may be the working directory. */
 static long stat_empty(struct call *c, int at, struct stat *st)
 {
-    const struct call other = {c->m, {(uint64_t)at}, 0};
+    const struct call other = {c->m, {(uint64_t)at}, 0, 0};
     struct opener_answer answer;
     if (at != AT_FDCWD)
         return stat_handle(&other, st);

@@ -4,6 +4,8 @@
 #include <asm/unistd_64.h>
 #include <errno.h>
 
+#include "waits.h"
+
 static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_read] = sys_read,
     [__NR_write] = sys_write,
@@ -79,6 +81,23 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_statx] = sys_statx,
     [__NR_rseq] = sys_not_here,
     [__NR_faccessat2] = sys_faccessat2,
+    [__NR_pipe] = sys_pipe,
+    [__NR_pipe2] = sys_pipe2,
+    [__NR_memfd_create] = sys_memfd_create,
+    [__NR_eventfd] = sys_eventfd,
+    [__NR_eventfd2] = sys_eventfd2,
+    [__NR_timerfd_create] = sys_timerfd_create,
+    [__NR_timerfd_settime] = sys_timerfd_settime,
+    [__NR_timerfd_gettime] = sys_timerfd_gettime,
+    [__NR_epoll_create] = sys_epoll_create,
+    [__NR_epoll_create1] = sys_epoll_create1,
+    [__NR_epoll_ctl] = sys_epoll_ctl,
+    [__NR_epoll_wait] = sys_epoll_wait,
+    [__NR_epoll_pwait] = sys_epoll_pwait,
+    [__NR_epoll_pwait2] = sys_epoll_pwait2,
+    [__NR_ppoll] = sys_ppoll,
+    [__NR_select] = sys_select,
+    [__NR_pselect6] = sys_pselect6,
 };
 
 /* Counts a call that we do not have; its first use is logged. */
@@ -98,10 +117,14 @@ int syscall_answer(struct machine *m)
 {
     const struct kvm_regs *r = vcpu_regs(&m->vm);
     uint64_t number = r->rax;
-    struct call c = {m, {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9}, 0};
+    struct call c = {m, {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9}, 0, 0};
     syscall_handler *handler = number < SYSCALL_NUMBERS ? table[number] : NULL;
     m->touched = 1;
     long ret = handler ? handler(&c) : unknown(m, number);
+    m->waits = c.waits;
+    if (c.waits)
+        return 0;
+    waits_end(m);
     if (c.ends)
         return -EPROTO;
     vcpu_return(&m->vm, (uint64_t)ret, r->rdx);

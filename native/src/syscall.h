@@ -10,7 +10,8 @@
 struct call {
     struct machine *m;
     uint64_t arg[6];
-    int ends; /* set by a handler: the program does not go on */
+    int ends;  /* set by a handler: the program does not go on */
+    int waits; /* likewise: the call has no answer yet, and will be made again */
 };
 
 /* Answers the system call that (m) has just made. 0, or -EPROTO when the run ends. */
@@ -24,6 +25,7 @@ const char *syscall_name(uint64_t number);
 struct handle {
     struct open_file *file;
     int host;
+    const struct machine *m;
 };
 int handle_of(const struct call *c, struct handle *h);
 
@@ -49,7 +51,7 @@ int file_stat(const struct handle *h, struct stat *st);
 /* For mmap, by its arguments: bytes of the file from the offset on, or -errno; and a
  * copy of (len) of them to (addr). 0 or -errno. */
 long file_to_map(const struct call *c);
-long file_copy(const struct call *c, uint64_t addr, uint64_t len);
+long file_copy(struct call *c, uint64_t addr, uint64_t len);
 
 /* The program sleeps before it goes on: until the time at (addr), or for as long.
  * Returns 0, -EINVAL or -EFAULT. */
@@ -60,7 +62,12 @@ typedef long syscall_handler(struct call *c);
 syscall_handler sys_brk, sys_mmap, sys_munmap, sys_mprotect, sys_mremap, sys_madvise;
 syscall_handler sys_read, sys_write, sys_writev, sys_readv, sys_pread64, sys_pwrite64;
 syscall_handler sys_lseek, sys_getdents64, sys_ftruncate, sys_fsync;
-syscall_handler sys_close, sys_dup, sys_dup2, sys_dup3, sys_fcntl, sys_ioctl, sys_poll;
+syscall_handler sys_close, sys_dup, sys_dup2, sys_dup3, sys_fcntl, sys_ioctl;
+syscall_handler sys_pipe, sys_pipe2, sys_socketpair, sys_memfd_create;
+syscall_handler sys_eventfd, sys_eventfd2, sys_timerfd_create, sys_timerfd_settime;
+syscall_handler sys_timerfd_gettime, sys_epoll_create, sys_epoll_create1, sys_epoll_ctl;
+syscall_handler sys_epoll_wait, sys_epoll_pwait, sys_epoll_pwait2;
+syscall_handler sys_poll, sys_ppoll, sys_select, sys_pselect6;
 syscall_handler sys_fstat, sys_open, sys_openat, sys_creat, sys_stat, sys_lstat;
 syscall_handler sys_newfstatat, sys_statx, sys_access, sys_faccessat, sys_faccessat2;
 syscall_handler sys_readlink, sys_readlinkat, sys_getcwd, sys_chdir, sys_fchdir;
