@@ -33,7 +33,7 @@ long event_write(struct call *c, struct open_file *file, const struct buffers *b
 {
     struct object *at = event_of(c, file);
     uint64_t more;
-    if (!at || b->total < sizeof(more))
+    if (!at || b->total != sizeof(more))
         return at ? -EINVAL : -EBADF;
     if (buffers_get(c, b, 0, &more, sizeof(more)) < sizeof(more))
         return -EFAULT;

@@ -128,7 +128,7 @@ static long tell_bytes(struct call *c, const struct handle *h)
     if (kind == OPEN_PIPE || kind == OPEN_SOCKET)
         bytes = (int)pipe_bytes(c->m, h->file);
     else if (kind < OPEN_MEMORY || kind == OPEN_DIRECTORY)
-        return -ENOTTY;
+        return kind == OPEN_EPOLL ? -EINVAL : -ENOTTY;
     else if (file_stat(h, &st) == 0)
         bytes = (int)((uint64_t)st.st_size - h->file->offset);
     return guest_write(&c->m->mem, c->arg[2], &bytes, sizeof(bytes));
@@ -151,6 +151,6 @@ long sys_ioctl(struct call *c)
     case FIONREAD:
         return tell_bytes(c, &h);
     default:
-        return -ENOTTY;
+        return h.file->kind == OPEN_EPOLL ? -EINVAL : -ENOTTY;
     }
 }

@@ -45,7 +45,7 @@ static uint32_t last_page(const struct pipe *p)
 /* The first page with bytes has none left. */
 static void give_page(struct object *at)
 {
-    at->wakes[1] += is_full(&at->pipe);
+    at->wakes[1] += is_full(&at->pipe) ? 1 : 0;
     at->pipe.first = (at->pipe.first + 1) % PIPE_PAGES;
     at->pipe.count--;
 }

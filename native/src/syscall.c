@@ -83,6 +83,7 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_faccessat2] = sys_faccessat2,
     [__NR_pipe] = sys_pipe,
     [__NR_pipe2] = sys_pipe2,
+    [__NR_socketpair] = sys_socketpair,
     [__NR_memfd_create] = sys_memfd_create,
     [__NR_eventfd] = sys_eventfd,
     [__NR_eventfd2] = sys_eventfd2,

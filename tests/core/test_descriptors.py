@@ -202,7 +202,7 @@ static void pipes(void)
 static void counters(void)
 {
     uint64_t value = 3, most = -2, all = -1;
-    TRY(eventfd2, 0, 1);
+    TRY(eventfd2, 0, 2);
     TRY(eventfd2, 5, EFD_CLOEXEC | EFD_NONBLOCK);
     TRY(fcntl, 3, F_GETFL);
     TRY(fcntl, 3, F_GETFD);
@@ -663,7 +663,7 @@ static void memory(void)
     TRY(lseek, 3, 1, SEEK_SET);
     TRY(read, 3, p, 10);
     IS(memcmp(p, "ello", 4));
-    TRY(lseek, 3, -2, SEEK_END);
+    TRY(lseek, 3, -2l, SEEK_END);
     TRY(writev, 3, iov, 2);
     TRY(lseek, 3, 0, SEEK_CUR);
     TRY(pread64, 3, p, 100, 0);
@@ -672,12 +672,12 @@ static void memory(void)
     TRY(pread64, 3, p, 100000, 4);
     IS(p[0] == 'b' && p[4] == 0 && p[60000] == 0 && p[69996] == 'f');
     TRY(lseek, 3, 0, SEEK_END);
-    TRY(lseek, 3, -1, SEEK_SET);
+    TRY(lseek, 3, -1l, SEEK_SET);
     TRY(lseek, 3, 0, 99);
     TRY(lseek, 3, 80000, SEEK_DATA);
     TRY(lseek, 3, 70000, SEEK_DATA);
     TRY(ftruncate, 3, 4);
-    TRY(ftruncate, 3, -1);
+    TRY(ftruncate, 3, -1l);
     TRY(ftruncate, 3, 10);
     TRY(pread64, 3, p, 100, 0);
     IS(memcmp(p, "hela\0\0\0\0\0\0", 10));
@@ -685,7 +685,7 @@ static void memory(void)
     fstat(3, &st);
     IS(st.st_size);
     TRY(pread64, 3, p, 100, (1 << 30) - 10);
-    TRY(pwrite64, 3, "x", 1, -1);
+    TRY(pwrite64, 3, "x", 1, -1l);
     TRY(pread64, 3, BAD, 1, 0);
     TRY(pwrite64, 3, BAD, 1, 0);
     TRY(read, 3, BAD, 0);
