@@ -56,6 +56,12 @@ uint32_t ready_wakes(const struct machine *m, int index, uint32_t events);
 /* When it will be by itself, on clock_now(), or WAITS_FOR_EVER. */
 uint64_t ready_at(const struct machine *m, int index);
 
+#define PIPE_FLAGS ((uint32_t)(O_CLOEXEC | O_NONBLOCK)) /* of pipe2 and socketpair */
+
+/* Both numbers, of which an error may be one, go to the program at (addr), or there are
+ * none. 0 or -errno. */
+long give_both(struct call *c, long first, long second, uint64_t addr);
+
 /* Bytes that a read would find: FIONREAD. */
 long pipe_bytes(const struct machine *m, const struct open_file *file);
 

@@ -214,7 +214,7 @@ static long each_buffer(struct call *c, syscall_handler *one, long most)
     struct guest_buffer iov[IOV_MAX_COUNT];
     long total = 0, count = take_vector(c, iov);
     for (long i = 0; i < count && total < most; i++) {
-        struct call part = {c->m, {c->arg[0], iov[i].addr, iov[i].len}, 0, 0};
+        struct call part = {c->m, {c->arg[0], iov[i].addr, iov[i].len}, 0, 0, 0};
         long ret = iov[i].len ? one(&part) : 0;
         if (ret < 0)
             return total ? total : ret;
@@ -263,7 +263,7 @@ long sys_writev(struct call *c)
 /* mmap's descriptor is its fifth argument. */
 static int mapped(const struct call *c, struct handle *h)
 {
-    const struct call other = {c->m, {c->arg[4]}, 0, 0};
+    const struct call other = {c->m, {c->arg[4]}, 0, 0, 0};
     return handle_of(&other, h);
 }
 

@@ -4,18 +4,15 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "object_io.h"
 #include "waits.h"
-
-#define PIPE_FLAGS ((uint32_t)(O_CLOEXEC | O_NONBLOCK))
 
 /* Tells if something open reads, or writes, pipe (number). */
 static int has_end(const struct machine *m, int number, int writing)
 {
     const struct descriptors *d = &m->process->files;
-    for (int i = 0; i < DESCRIPTORS; i++) {
+    for (int i = 0; i < DESCRIPTORS && number; i++) {
         const struct open_file *file = &d->open[i];
         if (file->kind == OPEN_SOCKET &&
             (writing ? file->other : file->object) == number)
@@ -75,7 +72,7 @@ long pipe_read(struct call *c, struct open_file *file, const struct buffers *b)
 {
     const struct object *at = objects_find(&c->m->objects, file->object, OPEN_PIPE);
     if (!at)
-        return -EBADF;
+        return file->kind == OPEN_SOCKET ? 0 : -EBADF; /* it has been shut down */
     if (!b->total)
         return 0;
     if (at->pipe.count)
@@ -131,8 +128,9 @@ static long put_bytes(struct call *c, struct object *at, const struct buffers *b
 /* As Linux: the signal, and if the program goes on, the error. */
 static long broken_pipe(struct call *c)
 {
-    struct call signal = {c->m, {0, SIGPIPE}, 0, 0};
-    sys_kill(&signal);
+    struct call signal = {c->m, {0, SIGPIPE}, 0, 0, 0};
+    if (!c->quiet)
+        sys_kill(&signal);
     c->ends = signal.ends;
     return -EPIPE;
 }
@@ -144,7 +142,7 @@ long pipe_write(struct call *c, struct open_file *file, const struct buffers *b)
     int number = written(file);
     struct object *at = objects_change(&c->m->objects, (uint8_t)number, OPEN_PIPE);
     if (!at)
-        return -EBADF;
+        return file->kind == OPEN_SOCKET ? broken_pipe(c) : -EBADF;
     if (!b->total)
         return 0;
     if (!has_end(c->m, number, 0))
@@ -173,30 +171,29 @@ static uint32_t reading_end(const struct machine *m, const struct open_file *fil
     uint32_t events = at && at->pipe.count ? POLLIN | POLLRDNORM : 0;
     if (has_end(m, file->object, 1))
         return events;
-    if (file->kind == OPEN_PIPE)
-        return events | POLLHUP;
-    return events | POLLIN | POLLRDNORM | POLLRDHUP | POLLHUP;
+    return file->kind == OPEN_PIPE ? events | POLLHUP
+                                   : events | POLLIN | POLLRDNORM | POLLRDHUP;
 }
 
 static uint32_t writing_end(const struct machine *m, const struct open_file *file)
 {
     int number = written(file);
     const struct object *at = objects_find(&m->objects, (uint8_t)number, OPEN_PIPE);
-    uint32_t more = file->kind == OPEN_SOCKET ? POLLWRBAND : 0;
-    uint32_t events = at && !is_full(&at->pipe) ? POLLOUT | POLLWRNORM | more : 0;
-    int broken = file->kind == OPEN_PIPE && !has_end(m, number, 0);
-    return broken ? events | POLLERR : events;
+    uint32_t events = at && is_full(&at->pipe) ? 0 : POLLOUT | POLLWRNORM;
+    if (file->kind == OPEN_SOCKET)
+        return events ? events | POLLWRBAND : 0;
+    return has_end(m, number, 0) ? events : events | POLLERR;
 }
 
 uint32_t pipe_ready(const struct machine *m, const struct open_file *file)
 {
-    if (file->kind == OPEN_SOCKET)
-        return reading_end(m, file) | writing_end(m, file);
-    return file_writable(file) ? writing_end(m, file) : reading_end(m, file);
+    if (file->kind == OPEN_PIPE)
+        return file_writable(file) ? writing_end(m, file) : reading_end(m, file);
+    int over = !has_end(m, file->object, 1) && !has_end(m, file->other, 0);
+    return reading_end(m, file) | writing_end(m, file) | (over ? POLLHUP : 0);
 }
 
-/* Both numbers go to (addr), or there are none. */
-static long give_both(struct call *c, long first, long second, uint64_t addr)
+long give_both(struct call *c, long first, long second, uint64_t addr)
 {
     const int fds[2] = {(int)first, (int)second};
     long ret = first < 0 ? first : second < 0 ? second : 0;
@@ -231,41 +228,4 @@ long sys_pipe(struct call *c)
 long sys_pipe2(struct call *c)
 {
     return make_pipe(c, (uint32_t)c->arg[1]);
-}
-
-/* One end of a pair; it reads what (number) has, or something new. */
-static long open_end(struct call *c, uint32_t flags)
-{
-    struct objects *o = &c->m->objects;
-    int number = objects_make(o, &c->m->process->files, OPEN_PIPE);
-    return number < 0 ? number : object_open(c, OPEN_SOCKET, flags | O_RDWR, number);
-}
-
-static void join(struct descriptors *d, long first, long second)
-{
-    struct open_file *a = &d->open[descriptors_find(d, (uint32_t)first)];
-    struct open_file *b = &d->open[descriptors_find(d, (uint32_t)second)];
-    a->other = b->object;
-    b->other = a->object;
-}
-
-_Static_assert(SOCK_NONBLOCK == O_NONBLOCK && SOCK_CLOEXEC == O_CLOEXEC, "one name");
-
-/* Streams between two numbers of one program: there is no other socket. */
-long sys_socketpair(struct call *c)
-{
-    uint32_t type = (uint32_t)c->arg[1];
-    if ((uint32_t)c->arg[0] != AF_UNIX)
-        return -EAFNOSUPPORT;
-    if ((type & ~PIPE_FLAGS) != SOCK_STREAM)
-        return -ESOCKTNOSUPPORT;
-    if (c->arg[2] > 1)
-        return -EPROTONOSUPPORT;
-    long first = open_end(c, type & PIPE_FLAGS);
-    if (first < 0)
-        return first;
-    long second = open_end(c, type & PIPE_FLAGS);
-    if (second >= 0)
-        join(&c->m->process->files, first, second);
-    return give_both(c, first, second, c->arg[3]);
 }

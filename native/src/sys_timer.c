@@ -8,8 +8,9 @@
 #include "waits.h"
 
 #define SECOND 1000000000UL
-#define SECONDS_MAX 9000000000L /* nothing is as late, and its nanoseconds still fit   \
-                                 */
+#define SECONDS_MAX                                                                    \
+    9000000000L /* nothing is as late, and its nanoseconds still fit                   \
+                 */
 
 static uint64_t now_on(uint64_t clock)
 {

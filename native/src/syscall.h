@@ -11,6 +11,7 @@ struct call {
     struct machine *m;
     uint64_t arg[6];
     int ends;  /* set by a handler: the program does not go on */
+    int quiet; /* likewise: a pipe without a reader raises no signal */
     int waits; /* likewise: the call has no answer yet, and will be made again */
 };
 
@@ -63,7 +64,9 @@ syscall_handler sys_brk, sys_mmap, sys_munmap, sys_mprotect, sys_mremap, sys_mad
 syscall_handler sys_read, sys_write, sys_writev, sys_readv, sys_pread64, sys_pwrite64;
 syscall_handler sys_lseek, sys_getdents64, sys_ftruncate, sys_fsync;
 syscall_handler sys_close, sys_dup, sys_dup2, sys_dup3, sys_fcntl, sys_ioctl;
-syscall_handler sys_pipe, sys_pipe2, sys_socketpair, sys_memfd_create;
+syscall_handler sys_pipe, sys_pipe2, sys_socketpair, sys_sendto, sys_recvfrom,
+    sys_shutdown;
+syscall_handler sys_memfd_create;
 syscall_handler sys_eventfd, sys_eventfd2, sys_timerfd_create, sys_timerfd_settime;
 syscall_handler sys_timerfd_gettime, sys_epoll_create, sys_epoll_create1, sys_epoll_ctl;
 syscall_handler sys_epoll_wait, sys_epoll_pwait, sys_epoll_pwait2;
@@ -78,6 +81,13 @@ syscall_handler sys_not_here;
 syscall_handler sys_kill, sys_tgkill, sys_rt_sigaction, sys_rt_sigprocmask;
 syscall_handler sys_sigaltstack, sys_getrusage;
 syscall_handler sys_clock_gettime, sys_clock_getres, sys_gettimeofday, sys_time;
+syscall_handler sys_getpgrp, sys_getpgid, sys_getresuid, sys_getgroups;
+syscall_handler sys_umask, sys_capget, sys_personality, sys_sched_getscheduler;
+syscall_handler sys_sched_getparam, sys_sched_setscheduler, sys_sched_setparam;
+syscall_handler sys_sched_get_priority_max, sys_sched_get_priority_min;
+syscall_handler sys_sched_setaffinity, sys_getcpu, sys_times, sys_membarrier;
+syscall_handler sys_getrlimit, sys_setrlimit, sys_clock_settime, sys_mlock;
+syscall_handler sys_mlockall, sys_msync, sys_getitimer;
 syscall_handler sys_nanosleep, sys_clock_nanosleep;
 
 #endif

@@ -745,6 +745,34 @@ static void pairs(void)
     TRY(read, 3, p, 9);
     TRY(write, 3, "x", 1);
     close_all();
+    TRY(socketpair, AF_UNIX, SOCK_STREAM, 0, two);
+    TRY(sendto, 3, "abc", 3, MSG_NOSIGNAL, 0, 0);
+    TRY(sendto, 3, BAD, 3, 0, 0, 0);
+    TRY(recvfrom, 4, p, 2, MSG_DONTWAIT, 0, 0);
+    TRY(recvfrom, 4, p, 100, 0, 0, 0);
+    IS(p[0]);
+    TRY(recvfrom, 4, p, 100, MSG_DONTWAIT, 0, 0);
+    TRY(recvfrom, 0, p, 100, 0, 0, 0);
+    TRY(recvfrom, 9, p, 100, 0, 0, 0);
+    TRY(shutdown, 3, 9);
+    TRY(shutdown, 0, SHUT_WR);
+    TRY(shutdown, 9, SHUT_WR);
+    TRY(write, 3, "left", 4);
+    TRY(shutdown, 3, SHUT_WR);
+    IS(events_of(3));
+    IS(events_of(4));
+    TRY(write, 3, "x", 1);
+    TRY(read, 4, p, 100);
+    TRY(read, 4, p, 100);
+    TRY(write, 4, "back", 4);
+    TRY(read, 3, p, 100);
+    TRY(shutdown, 4, SHUT_RDWR);
+    IS(events_of(3));
+    IS(events_of(4));
+    TRY(read, 3, p, 100);
+    TRY(read, 4, p, 100);
+    TRY(sendto, 4, "x", 1, MSG_NOSIGNAL, 0, 0);
+    close_all();
 }
 
 /* No more than 64, by each of those who make some. */
