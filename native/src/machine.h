@@ -11,6 +11,7 @@
 #include "fields.h"
 #include "files.h"
 #include "guestmem.h"
+#include "objects.h"
 #include "process.h"
 #include "regexes.h"
 #include "tasks.h"
@@ -115,6 +116,7 @@ struct machine {
     struct watch watch;
     struct process *process; /* of this machine; a storage VM's is shared by workers */
     struct files files;      /* behind process->files */
+    struct objects objects;  /* likewise */
     struct program_facts *facts;
     struct program_counters *counters;
     struct skerry_console *console;
@@ -139,7 +141,9 @@ struct machine {
     uint64_t look;     /* when to look for a result in the exchange page, 0 = never */
     uint64_t tick;     /* when another thread has its turn, 0 = never */
     uint64_t asleep;   /* the program sleeps until then (clock_now), 0 = it is awake */
-    uint32_t exits;    /* KVM_RUN calls since they were last set to 0 */
+    int waits;         /* its system call is made again when it wakes: see waits.h */
+    uint64_t wait_until; /* when that call gives up, 0: it has not begun to wait */
+    uint32_t exits;      /* KVM_RUN calls since they were last set to 0 */
     uint32_t storage_exits;
     uint64_t returned[2];     /* rax and rdx of the callback that returned last */
     uint64_t reqmem_upper;    /* bytes: the most that one request has written */

@@ -11,6 +11,7 @@
 #include "stubs.h"
 #include "syscall.h"
 #include "turns.h"
+#include "waits.h"
 #include "x86.h"
 
 static int fail(struct machine *m, const char *why)
@@ -165,7 +166,9 @@ static int sleep_on(struct machine *m, uint64_t pause)
     if (ret == EINTR && stop != STOP_FAILED)
         return stop;
     m->asleep = 0;
-    if (stop == GO_ON && m->threads && turns_next(m) < 0)
+    if (stop == STOP_FAILED)
+        waits_end(m);
+    else if (m->threads && turns_next(m) < 0)
         return STOP_FAILED;
     return stop;
 }
@@ -196,7 +199,11 @@ static int go_on(struct machine *m, uint64_t pause)
 {
     if (m->again)
         return make_again(m, pause);
-    return m->asleep ? sleep_on(m, pause) : enter(m, pause);
+    if (m->asleep)
+        return sleep_on(m, pause);
+    if (m->waits)
+        return syscall_answer(m) < 0 ? STOP_FAILED : GO_ON;
+    return enter(m, pause);
 }
 
 enum stop machine_run(struct machine *m, uint64_t pause)

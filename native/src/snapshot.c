@@ -37,6 +37,7 @@ void skerry_snapshot_close(struct skerry_snapshot *s)
     if (s->fd >= 0)
         close(s->fd);
     files_release(&s->files);
+    objects_restore(&s->objects, NULL);
     skerry_shm_close(s->shm);
     tasks_close(s->tasks);
     threads_close(s->threads);
@@ -109,6 +110,7 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
         m->tasks = NULL;
         m->threads = NULL;
         regexes_freeze(&m->regexes, &s->regexes);
+        objects_freeze(&m->objects, &s->objects);
     }
     machine_close(m);
     if (ret == 0)
@@ -154,6 +156,8 @@ int machine_open(struct machine *m, struct skerry_snapshot *s, int live,
     int ret = kvm ? open_memory(m, s, live, err) : -ENODEV;
     if (ret == 0 && threads_restore(&m->threads, s->threads) < 0)
         ret = skerry_refuse(err, ENOMEM, "threads", "out of memory");
+    if (ret == 0 && objects_restore(&m->objects, &s->objects) < 0)
+        ret = skerry_refuse(err, ENOMEM, "pipes", "out of memory");
     if (ret == 0)
         ret = vm_open(&m->vm, kvm, &m->mem, 1, err);
     m->dirty.ring = m->vm.ring;
@@ -173,6 +177,7 @@ void machine_close(struct machine *m)
     if (m->booting)
         tasks_close(m->tasks);
     regexes_restore(&m->regexes, &(struct regexes){0});
+    objects_restore(&m->objects, NULL);
     free(m->fetch);
     threads_close(m->threads);
     skerry_console_close(m->console);
@@ -251,6 +256,8 @@ int machine_reset(struct machine *m, const struct skerry_snapshot *s)
     if (m->threads && threads_restore(&m->threads, s->threads) < 0)
         return -ENOMEM;
     m->tick = 0;
+    if (m->objects.changed && objects_restore(&m->objects, &s->objects) < 0)
+        return -ENOMEM;
     m->is_kept = m->has_next = 0;
     m->ephemeral = m->facts->ephemeral;
     m->reason[0] = 0;

@@ -11,7 +11,8 @@ struct skerry_snapshot {
     struct layout layout;
     uint8_t *frozen; /* read-only mapping of it; NULL for storage */
     struct process process;
-    struct files files; /* that start-up has opened */
+    struct files files;     /* that start-up has opened */
+    struct objects objects; /* likewise */
     struct program_facts facts;
     struct program_counters counters;
     struct regexes regexes;

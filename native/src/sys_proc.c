@@ -84,11 +84,17 @@ long sys_prlimit64(struct call *c)
         return -EINVAL;
     if (c->arg[0] > GUEST_PID)
         return -ESRCH;
-    if (c->arg[2])
-        return -EPERM;
+    struct rlimit limit = limit_of(c->m, c->arg[1]), wanted;
+    if (c->arg[2]) {
+        if (guest_read(&c->m->mem, c->arg[2], &wanted, sizeof(wanted)) < 0)
+            return -EFAULT;
+        if (wanted.rlim_cur > wanted.rlim_max)
+            return -EINVAL;
+        if (memcmp(&wanted, &limit, sizeof(limit)) != 0)
+            return -EPERM; /* they are configured */
+    }
     if (!c->arg[3])
         return 0;
-    struct rlimit limit = limit_of(c->m, c->arg[1]);
     return guest_write(&c->m->mem, c->arg[3], &limit, sizeof(limit));
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "turns.h"
+#include "waits.h"
 
 static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_read] = sys_read,
@@ -84,6 +85,56 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_rseq] = sys_not_here,
     [__NR_clone3] = sys_not_here, /* libraries go on with clone */
     [__NR_faccessat2] = sys_faccessat2,
+    [__NR_pipe] = sys_pipe,
+    [__NR_pipe2] = sys_pipe2,
+    [__NR_socketpair] = sys_socketpair,
+    [__NR_sendto] = sys_sendto,
+    [__NR_recvfrom] = sys_recvfrom,
+    [__NR_shutdown] = sys_shutdown,
+    [__NR_memfd_create] = sys_memfd_create,
+    [__NR_eventfd] = sys_eventfd,
+    [__NR_eventfd2] = sys_eventfd2,
+    [__NR_timerfd_create] = sys_timerfd_create,
+    [__NR_timerfd_settime] = sys_timerfd_settime,
+    [__NR_timerfd_gettime] = sys_timerfd_gettime,
+    [__NR_epoll_create] = sys_epoll_create,
+    [__NR_epoll_create1] = sys_epoll_create1,
+    [__NR_epoll_ctl] = sys_epoll_ctl,
+    [__NR_epoll_wait] = sys_epoll_wait,
+    [__NR_epoll_pwait] = sys_epoll_pwait,
+    [__NR_epoll_pwait2] = sys_epoll_pwait2,
+    [__NR_ppoll] = sys_ppoll,
+    [__NR_select] = sys_select,
+    [__NR_pselect6] = sys_pselect6,
+    [__NR_getpgrp] = sys_getpgrp,
+    [__NR_getpgid] = sys_getpgid,
+    [__NR_getresuid] = sys_getresuid,
+    [__NR_getgroups] = sys_getgroups,
+    [__NR_umask] = sys_umask,
+    [__NR_capget] = sys_capget,
+    [__NR_personality] = sys_personality,
+    [__NR_sched_getscheduler] = sys_sched_getscheduler,
+    [__NR_sched_getparam] = sys_sched_getparam,
+    [__NR_sched_setscheduler] = sys_sched_setscheduler,
+    [__NR_sched_setparam] = sys_sched_setparam,
+    [__NR_sched_get_priority_max] = sys_sched_get_priority_max,
+    [__NR_sched_get_priority_min] = sys_sched_get_priority_min,
+    [__NR_sched_setaffinity] = sys_sched_setaffinity,
+    [__NR_getcpu] = sys_getcpu,
+    [__NR_times] = sys_times,
+    [__NR_membarrier] = sys_membarrier,
+    [__NR_getrlimit] = sys_getrlimit,
+    [__NR_setrlimit] = sys_setrlimit,
+    [__NR_clock_settime] = sys_clock_settime,
+    [__NR_mlock] = sys_mlock,
+    [__NR_mlockall] = sys_mlockall,
+    [__NR_msync] = sys_msync,
+    [__NR_getitimer] = sys_getitimer,
+    [__NR_getsid] = sys_getpgid,
+    [__NR_getresgid] = sys_getresuid,
+    [__NR_munlock] = sys_mlock,
+    [__NR_munlockall] = sys_zero,
+    [__NR_mincore] = sys_not_here,
 };
 
 /* Counts a call that we do not have; its first use is logged. */
@@ -103,10 +154,14 @@ int syscall_answer(struct machine *m)
 {
     const struct kvm_regs *r = vcpu_regs(&m->vm);
     uint64_t number = r->rax;
-    struct call c = {m, {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9}, 0};
+    struct call c = {m, {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9}, 0, 0, 0};
     syscall_handler *handler = number < SYSCALL_NUMBERS ? table[number] : NULL;
     m->touched = 1;
     long ret = handler ? handler(&c) : unknown(m, number);
+    m->waits = c.waits;
+    if (c.waits)
+        return 0;
+    waits_end(m);
     if (c.ends)
         return -EPROTO;
     vcpu_return(&m->vm, (uint64_t)ret, r->rdx);
