@@ -38,14 +38,14 @@ int home_enter(struct machine *m)
     waiting_last(t, threads_current(t));
     t->current = t->home;
     waiting_end(t, threads_current(t));
-    swap_in_own(m->process, threads_current(t));
+    swap_in_own(m, threads_current(t));
     return ret;
 }
 
 void home_alone(struct machine *m)
 {
     if (!home_runs(m))
-        swap_in_own(m->process, &m->threads->at[m->threads->home]);
+        swap_in_own(m, &m->threads->at[m->threads->home]);
     drop(m);
 }
 

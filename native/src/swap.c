@@ -7,8 +7,9 @@
 
 #include "x86.h"
 
-#define OUT_BYTES 2             /* of the first instruction of the system-call stub */
-#define XSTATE_BV_AT 512        /* in an XSAVE area: SDM volume 1, 13.4.2 */
+#define OUT_BYTES 2      /* of the first instruction of the system-call stub */
+#define XSTATE_BV_AT 512 /* in an XSAVE area: SDM volume 1, 13.4.2 */
+#define SYSCALL_BYTES 2
 #define SYSRET_FLAGS 0x3c7fd7UL /* that SYSRET takes from R11: SDM volume 2 */
 
 /* Has (r) go on behind the `syscall` that led to the stub, as the stub would. Its `out`
@@ -25,16 +26,20 @@ static int holds_stub(const struct kvm_regs *r)
     return r->rip >= SYSCALL_STUB_ADDR && r->rip < SYSCALL_STUB_ADDR + PAGE_SIZE;
 }
 
-static void own_out(const struct process *p, struct thread *to)
+static void own_out(const struct machine *m, struct thread *to)
 {
+    const struct process *p = m->process;
+    to->wait_until = m->wait_until;
     to->signal_mask = p->signal_mask;
     memcpy(to->alt_stack, p->alt_stack, sizeof(to->alt_stack));
     to->clear_tid = p->clear_tid;
     to->robust_list = p->robust_list;
 }
 
-void swap_in_own(struct process *p, const struct thread *from)
+void swap_in_own(struct machine *m, const struct thread *from)
 {
+    struct process *p = m->process;
+    m->wait_until = from->wait_until;
     p->signal_mask = from->signal_mask;
     memcpy(p->alt_stack, from->alt_stack, sizeof(p->alt_stack));
     p->clear_tid = from->clear_tid;
@@ -64,9 +69,21 @@ int swap_out(struct machine *m, uint32_t i)
     to->es = s->es;
     to->fs = s->fs;
     to->gs = s->gs;
-    own_out(m->process, to);
+    own_out(m, to);
     threads_touch(m->threads, to);
     return save_fpu(m, m->threads->fpu[i]);
+}
+
+void swap_again(struct machine *m)
+{
+    struct kvm_sregs *s = &m->vm.run->s.regs.sregs;
+    struct kvm_regs *r = vcpu_regs(&m->vm);
+    leave_stub(m, r);
+    r->rip -= SYSCALL_BYTES;
+    s->cs = m->vm.sregs.cs;
+    s->ss = m->vm.sregs.ss;
+    m->vm.run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+    vcpu_set_sregs(&m->vm);
 }
 
 int swap_in(struct machine *m, uint32_t i)
@@ -82,7 +99,7 @@ int swap_in(struct machine *m, uint32_t i)
     s->gs = from->gs;
     m->vm.run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
     vcpu_set_sregs(&m->vm);
-    swap_in_own(m->process, from);
+    swap_in_own(m, from);
     m->touched = 1;
     if (ioctl(m->vm.vcpu_fd, KVM_SET_XSAVE, m->threads->fpu[i]) < 0)
         return machine_fail(m, "KVM_SET_XSAVE: %s", strerror(errno));

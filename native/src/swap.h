@@ -14,8 +14,11 @@ int swap_out(struct machine *m, uint32_t i);
 /* The vCPU goes on with what place (i) has. 0 or -EPROTO. */
 int swap_in(struct machine *m, uint32_t i);
 
+/* The thread that runs, in a system call, makes that again when it goes on. */
+void swap_again(struct machine *m);
+
 /* The same for what the kernel knows alone. */
-void swap_in_own(struct process *p, const struct thread *from);
+void swap_in_own(struct machine *m, const struct thread *from);
 
 /* The program was kicked: tells if its thread can be left there. Needs
  * KVM_SYNC_X86_EVENTS among the valid registers. */

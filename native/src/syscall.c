@@ -160,7 +160,7 @@ int syscall_answer(struct machine *m)
     long ret = handler ? handler(&c) : unknown(m, number);
     m->waits = c.waits;
     if (c.waits)
-        return 0;
+        return m->threads ? turns_after_call(m) : 0;
     waits_end(m);
     if (c.ends)
         return -EPROTO;

@@ -20,11 +20,13 @@ struct thread {
     int changed;  /* since it was frozen */
     uint32_t bits;
     uint64_t futex; /* the address that it waits on, for a wake with one of (bits); 0 */
+    int again; /* its system call is made again then, or when others have made one */
     uint64_t until; /* when it goes on without a wake (clock_now), 0 = never */
     uint64_t turn;  /* who has waited longest, to run or to be woken, has the least */
     struct kvm_regs regs;
     struct kvm_segment ds, es, fs, gs;
     uint64_t signal_mask, alt_stack[3], clear_tid, robust_list;
+    uint64_t wait_until; /* of the machine */
 };
 
 struct threads {

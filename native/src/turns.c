@@ -58,20 +58,31 @@ int turns_next(struct machine *m)
     return 0;
 }
 
+/* The call has no answer yet. */
+static void make_again(struct machine *m)
+{
+    waiting_again(m->threads, threads_current(m->threads));
+    swap_again(m);
+    m->waits = 0;
+}
+
 /* A program that makes the stub's `out` itself goes on behind that, not behind a
  * `syscall`: KVM is still to step over it on some processors. */
 int turns_after_call(struct machine *m)
 {
     struct threads *t = m->threads;
-    if (m->asleep) {
+    if (!m->waits)
+        waiting_end_again(t);
+    if (m->asleep || m->waits)
         turns_wait(m, 0, 0, m->asleep);
-        m->asleep = 0;
-    }
     if (!t->leaves)
         return 0;
     t->leaves = 0;
+    m->asleep = 0;
     if (!swap_in_call(m))
         return machine_fail(m, "waits in a system call that it made without `syscall`");
+    if (m->waits)
+        make_again(m);
     return turns_next(m);
 }
 

@@ -20,9 +20,22 @@ void waiting_begin(struct threads *t, struct thread *thread, uint64_t futex,
 
 void waiting_end(struct threads *t, struct thread *thread)
 {
-    thread->waits = 0;
+    thread->waits = thread->again = 0;
     thread->futex = thread->until = 0;
     waiting_last(t, thread);
+}
+
+void waiting_again(struct threads *t, struct thread *thread)
+{
+    thread->again = 1;
+    threads_touch(t, thread);
+}
+
+void waiting_end_again(struct threads *t)
+{
+    for (struct thread *one = t->at; one < t->at + THREADS; one++)
+        if (one->tid && one->again)
+            waiting_end(t, one);
 }
 
 static struct thread *longer(struct thread *one, struct thread *other)
@@ -100,6 +113,7 @@ void waiting_freeze(struct threads *t, uint64_t now)
 {
     for (struct thread *one = t->at; one < t->at + THREADS; one++) {
         one->changed = 0;
+        one->wait_until = 0; /* of what is made again, all of its time */
         if (!has_time(one))
             continue;
         one->until = one->until > now ? one->until - now : 1;

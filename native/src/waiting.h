@@ -12,6 +12,10 @@ void waiting_last(struct threads *t, struct thread *thread);
 void waiting_begin(struct threads *t, struct thread *thread, uint64_t futex,
                    uint32_t bits, uint64_t until);
 
+/* (thread), which waits, makes its call again: also when others have made one. */
+void waiting_again(struct threads *t, struct thread *thread);
+void waiting_end_again(struct threads *t);
+
 /* (thread) can run. */
 void waiting_end(struct threads *t, struct thread *thread);
 

@@ -27,12 +27,12 @@ long waits_duration(struct call *c, uint64_t addr, uint64_t *ns)
 
 long wait_until_ready(struct call *c, uint64_t wake, const char *what)
 {
-    if (wake == WAITS_FOR_EVER) {
+    if (wake == WAITS_FOR_EVER && !c->m->threads) {
         c->ends = 1;
         return machine_fail(c->m, "deadlock: waits for %s", what);
     }
     c->waits = 1;
-    c->m->asleep = wake;
+    c->m->asleep = wake == WAITS_FOR_EVER ? 0 : wake;
     return 0;
 }
 

@@ -16,9 +16,9 @@ long waits_duration(struct call *c, uint64_t addr, uint64_t *ns);
 
 /* The call has no answer before (wake), the next time at which something becomes ready
  * by itself or the call gives up. THE place where a program stands still for what
- * others do: it has one thread, so with WAITS_FOR_EVER it would for ever, and fails;
- * (what) says for what. Where there are threads, another one runs here. Returns what
- * the handler returns, which has changed nothing. */
+ * others do: with one thread and WAITS_FOR_EVER it would for ever, and fails; (what)
+ * says for what. Where there are threads, others run, and the call is made again behind
+ * each that they make. Returns what the handler returns, which has changed nothing. */
 long wait_until_ready(struct call *c, uint64_t wake, const char *what);
 
 /* The call that waited has its answer, or never will. */
