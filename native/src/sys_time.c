@@ -86,7 +86,11 @@ long time_until(const struct guestmem *mem, clockid_t clock, int absolute,
 /* The machine sleeps when it runs next: nobody waits for it here. */
 static long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t addr)
 {
-    return time_until(&c->m->mem, clock, absolute, addr, &c->m->asleep);
+    uint64_t until;
+    long ret = time_until(&c->m->mem, clock, absolute, addr, &until);
+    if (ret == 0 && until > clock_now())
+        c->m->asleep = until;
+    return ret;
 }
 
 long sys_nanosleep(struct call *c)
