@@ -1,6 +1,7 @@
 /* call_response.c: host calls that answer the request. */
 #include <errno.h>
 
+#include "home.h"
 #include "hostcall.h"
 
 static int take_type(struct machine *m, uint64_t addr, uint64_t len)
@@ -88,6 +89,9 @@ long call_stream(struct host_call *c)
     int status = check_status(m, c->arg[0], "begin_streaming_response");
     if (status < 0 || take_type(m, c->arg[1], c->arg[2]) < 0)
         return -EPROTO;
+    if (!home_runs(m))
+        return machine_fail(m, "begin_streaming_response in another thread than the "
+                               "callback's");
     if (!guest_executable(&m->mem, c->arg[4]))
         return machine_fail(
             m, "begin_streaming_response: 0x%lx is not a function of the program",

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "home.h"
 #include "hostcall.h"
 
 /* Answered by whoever runs this machine: storage is a level above. */
@@ -66,7 +67,7 @@ long call_storage_noreturn(struct host_call *c)
 
 long call_returned(struct host_call *c)
 {
-    if (c->m->booting)
+    if (c->m->booting || !home_runs(c->m))
         return machine_fail(c->m, "made the trampoline's call");
     c->m->returned[0] = c->arg[0];
     c->m->returned[1] = c->arg[2];

@@ -14,23 +14,35 @@ enum open_kind {
     OPEN_INPUT, /* the standard three */
     OPEN_OUTPUT,
     OPEN_ERROR,
-    OPEN_FILE,      /* a regular file */
+    OPEN_PIPE,   /* one end of it; O_ACCMODE tells which. From here on: see objects.h */
+    OPEN_SOCKET, /* one of a pair */
+    OPEN_EVENT,
+    OPEN_TIMER,
+    OPEN_EPOLL,
+    OPEN_MEMORY,    /* memfd_create: a file without a name */
+    OPEN_FILE,      /* a regular file. From here on: see files.h */
     OPEN_DIRECTORY, /* a listing, see opener.h */
     OPEN_STATE /* the state file, being written: a private copy until it is closed */
 };
 
 /* What duplicates of a descriptor share. */
 struct open_file {
-    uint64_t offset;
+    union {
+        uint64_t offset;
+        uint64_t serial; /* without offset: no other open file has or had the same */
+    };
     uint32_t flags;   /* as F_GETFL tells them */
     uint8_t kind;     /* enum open_kind */
     uint8_t at_start; /* opened before the freeze: the snapshot has its descriptor */
+    uint8_t object;   /* of struct objects, 0: none; of a socket: what it reads ... */
+    uint8_t other;    /* ... and what it writes */
 };
 
 struct descriptors {
     uint8_t file[DESCRIPTORS]; /* 1 + index of its open file; 0: not open */
     uint64_t close_on_exec;    /* bit n: F_GETFD of descriptor n */
     struct open_file open[DESCRIPTORS];
+    uint64_t serials;              /* given so far */
     char directory[DIRECTORY_MAX]; /* working directory: absolute, canonical */
 };
 

@@ -35,7 +35,8 @@ static uint64_t earlier(uint64_t time, uint64_t other)
 void machine_set_deadline(struct machine *m, uint64_t deadline)
 {
     m->deadline = deadline;
-    watch_begin(&m->watch, earlier(earlier(deadline, m->pause), m->look));
+    uint64_t first = earlier(earlier(deadline, m->pause), m->look);
+    watch_begin(&m->watch, earlier(first, m->tick));
 }
 
 void machine_clean_up(struct machine *m)

@@ -11,6 +11,7 @@
 #include "fields.h"
 #include "files.h"
 #include "guestmem.h"
+#include "objects.h"
 #include "process.h"
 #include "regexes.h"
 #include "tasks.h"
@@ -104,7 +105,8 @@ struct restore {
     int taken;
 };
 
-struct fetch; /* fetch.h */
+struct fetch;   /* fetch.h */
+struct threads; /* threads.h */
 /* A host call that was interrupted is made again. */
 enum again { AGAIN_NOT, AGAIN, AGAIN_TO_THE_END };
 
@@ -115,6 +117,7 @@ struct machine {
     struct watch watch;
     struct process *process; /* of this machine; a storage VM's is shared by workers */
     struct files files;      /* behind process->files */
+    struct objects objects;  /* likewise */
     struct program_facts *facts;
     struct program_counters *counters;
     struct skerry_console *console;
@@ -124,21 +127,25 @@ struct machine {
     struct regexes regexes;
     struct trace *trace; /* who is told of its calls, or NULL */
     enum again again;
-    struct tasks *tasks; /* of storage; while it boots its own, or NULL */
-    struct fetch *fetch; /* what the program waits for, or NULL; malloc'ed */
-    uint32_t fetches;    /* of this request */
-    int booting;         /* start-up calls are allowed */
-    int warming;         /* serves requests that nobody has made, before it is frozen */
-    int ephemeral;       /* it will be put back after this request */
-    int is_kept;         /* it was not put back after the last one, which ... */
-    int last_paused;     /* ... the program took that goes on behind its wait */
-    int has_next;        /* (next) waits for the program to wait */
+    struct tasks *tasks;     /* of storage; while it boots its own, or NULL */
+    struct fetch *fetch;     /* what the program waits for, or NULL; malloc'ed */
+    uint32_t fetches;        /* of this request */
+    struct threads *threads; /* NULL: there is but one */
+    int booting;             /* start-up calls are allowed */
+    int warming;     /* serves requests that nobody has made, before it is frozen */
+    int ephemeral;   /* it will be put back after this request */
+    int is_kept;     /* it was not put back after the last one, which ... */
+    int last_paused; /* ... the program took that goes on behind its wait */
+    int has_next;    /* (next) waits for the program to wait */
     struct kvm_request next;
     uint64_t deadline; /* of what runs now */
     uint64_t pause;    /* when it is to be left for a while, 0 = never */
     uint64_t look;     /* when to look for a result in the exchange page, 0 = never */
+    uint64_t tick;     /* when another thread has its turn, 0 = never */
     uint64_t asleep;   /* the program sleeps until then (clock_now), 0 = it is awake */
-    uint32_t exits;    /* KVM_RUN calls since they were last set to 0 */
+    int waits;         /* its system call is made again when it wakes: see waits.h */
+    uint64_t wait_until; /* when that call gives up, 0: it has not begun to wait */
+    uint32_t exits;      /* KVM_RUN calls since they were last set to 0 */
     uint32_t storage_exits;
     uint64_t returned[2];     /* rax and rdx of the callback that returned last */
     uint64_t reqmem_upper;    /* bytes: the most that one request has written */

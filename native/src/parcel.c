@@ -7,6 +7,7 @@
 
 #include "memory.h"
 #include "snapshot.h"
+#include "threads.h"
 
 #define PARCEL_MAGIC 0x6b736e73 /* "snsk" */
 
@@ -19,12 +20,13 @@ struct snapshot_parcel {
     struct layout layout;
     struct process process;
     struct program_facts facts;
-    uint64_t regexes; /* bytes of them, behind this */
+    uint64_t regexes, objects, threads; /* bytes of them, behind this, in this order */
 };
 
 size_t skerry_snapshot_size(const struct skerry_snapshot *s)
 {
-    return sizeof(struct snapshot_parcel) + regexes_packed(&s->regexes);
+    return sizeof(struct snapshot_parcel) + regexes_packed(&s->regexes) +
+           objects_packed(&s->objects) + threads_packed(s->threads);
 }
 
 int skerry_snapshot_export(const struct skerry_snapshot *s, void *dst)
@@ -38,9 +40,14 @@ int skerry_snapshot_export(const struct skerry_snapshot *s, void *dst)
                                 .layout = s->layout,
                                 .process = s->process,
                                 .facts = s->facts,
-                                .regexes = regexes_packed(&s->regexes)};
+                                .regexes = regexes_packed(&s->regexes),
+                                .objects = objects_packed(&s->objects),
+                                .threads = threads_packed(s->threads)};
+    uint8_t *behind = (uint8_t *)dst + sizeof(p);
     memcpy(dst, &p, sizeof(p));
-    regexes_pack(&s->regexes, (uint8_t *)dst + sizeof(p));
+    regexes_pack(&s->regexes, behind);
+    objects_pack(&s->objects, behind + p.regexes);
+    threads_pack(s->threads, behind + p.regexes + p.objects);
     return s->fd;
 }
 
@@ -48,7 +55,8 @@ static int unpack(const struct snapshot_parcel *p, size_t size,
                   struct skerry_error *err)
 {
     if (size < sizeof(*p) || p->magic != PARCEL_MAGIC || p->size != sizeof(*p) ||
-        p->regexes != size - sizeof(*p))
+        p->regexes > size - sizeof(*p) || p->objects > size - sizeof(*p) - p->regexes ||
+        p->threads != size - sizeof(*p) - p->regexes - p->objects)
         return skerry_refuse(err, EINVAL, "frozen machine",
                              "it was made by another version of skerry");
     struct kvm *kvm = kvm_get(err);
@@ -83,7 +91,13 @@ int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_s
                                   .facts = p->facts,
                                   .shm = shm_share(shm)};
     files_init(&s->files, -1, OPENER_START, NULL);
-    ret = regexes_unpack(&s->regexes, p + 1, p->regexes, err);
+    const uint8_t *behind = (const uint8_t *)(p + 1);
+    ret = regexes_unpack(&s->regexes, behind, p->regexes, err);
+    behind += p->regexes;
+    if (ret == 0)
+        ret = objects_unpack(&s->objects, behind, p->objects, err);
+    if (ret == 0)
+        ret = threads_unpack(&s->threads, behind + p->objects, p->threads, err);
     if (ret == 0 && !s->facts.is_storage)
         ret = memory_map(fd, s->layout.slot_size, MAP_FROZEN, &s->frozen, err);
     if (ret < 0) {

@@ -13,17 +13,8 @@
 
 void paused_freeze(struct machine *m)
 {
-    static const uint8_t out[] = {0xe7, PORT_HOST_CALL};
-    struct kvm_regs *r = vcpu_regs(&m->vm);
-    uint64_t rip = r->rip;
-    const uint8_t *at = guest_view(&m->mem, rip, sizeof(out));
-    int before = at && memcmp(at, out, sizeof(out)) == 0;
-    vm_complete_io(&m->vm);
-    if (before && r->rip == rip)
-        r->rip += sizeof(out);
-    r->rax = 0;
-    m->vm.run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
-    m->facts->paused = *r;
+    vcpu_step_over(&m->vm, &m->mem, 0);
+    m->facts->paused = *vcpu_regs(&m->vm);
 }
 
 int paused_waits(const struct machine *m)

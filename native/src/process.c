@@ -12,4 +12,5 @@ void process_init(struct process *p, uint64_t image_end, uint64_t memory_end)
     p->brk = p->brk_high = begin;
     arena_init(&p->arena, (struct region){middle, memory_end});
     descriptors_init(&p->files);
+    p->umask = 022;
 }

@@ -18,8 +18,10 @@ struct process {
     struct region heap;
     uint64_t brk, brk_high; /* high: nothing above it was ever heap */
     struct descriptors files;
-    uint64_t signal_mask;
+    uint64_t umask; /* less than the modes that it asks for */
+    uint64_t signal_mask; /* this and the next three: of the thread that runs */
     uint64_t alt_stack[3];
+    uint64_t clear_tid, robust_list;
     struct signal_action actions[SIGNAL_COUNT];
 };
 

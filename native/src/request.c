@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "home.h"
 #include "paused.h"
 #include "place.h"
 #include "stubs.h"
@@ -19,15 +20,19 @@ void request_describe(struct machine *m)
     }
 }
 
-static void call(struct machine *m, struct writer *w, struct guest_call *c,
-                 int privileged)
+/* 0, or -EPROTO with the reason. */
+static int call(struct machine *m, struct writer *w, struct guest_call *c,
+                int privileged)
 {
+    if (home_enter(m) < 0)
+        return -EPROTO;
     place_align(w);
     c->rsp = w->at;
     c->fs_base = m->facts->fs_base;
     c->gs_base = m->facts->gs_base;
     place_note(m, w);
     vcpu_call(&m->vm, c, privileged);
+    return 0;
 }
 
 /* No callback takes the request: the program goes on behind its wait. */
@@ -46,8 +51,7 @@ static int go_on(struct machine *m, struct writer *w, const struct kvm_request *
     w->at -= sizeof(struct resume_frame);
     if (paused_resume(m, request, (struct resume_frame *)(w->base + w->at)) < 0)
         return -EPROTO;
-    call(m, w, &c, 0);
-    return 0;
+    return call(m, w, &c, 0);
 }
 
 int request_enter(struct machine *m, const struct request *r)
@@ -74,8 +78,7 @@ int request_enter(struct machine *m, const struct request *r)
     else
         return machine_fail(m, "the program has no callback for requests");
     m->last_paused = 0;
-    call(m, &w, &c, 0);
-    return 0;
+    return call(m, &w, &c, 0);
 }
 
 /* The head stays where it is from the first piece to the answer. */
@@ -109,8 +112,7 @@ int request_enter_piece(struct machine *m, const struct request *r, struct uploa
     u->len = len;
     u->in_piece = 1;
     m->last_paused = 0;
-    call(m, &w, &c, 0);
-    return 0;
+    return call(m, &w, &c, 0);
 }
 
 int request_enter_end(struct machine *m, const struct request *r, struct upload *u)
@@ -127,8 +129,7 @@ int request_enter_end(struct machine *m, const struct request *r, struct upload 
     else
         return machine_fail(m, "the program has no callback that answers: post or get");
     struct writer w = {m->mem.base, u->rsp};
-    call(m, &w, &c, 0);
-    return 0;
+    return call(m, &w, &c, 0);
 }
 
 /* What on_error finds on its stack lies where the head was: it asks by number. */
@@ -151,7 +152,7 @@ int request_enter_error(struct machine *m, const struct request *r)
     struct guest_call c = {.function = m->facts->callback[ON_ERROR],
                            .arg = {url, arg, reason}};
     m->reason[0] = 0;
+    home_alone(m);
     forget_head(machine_exchange(m));
-    call(m, &w, &c, 1);
-    return 1;
+    return call(m, &w, &c, 1) < 0 ? 0 : 1;
 }

@@ -10,6 +10,8 @@
 #include "hostcall.h"
 #include "stubs.h"
 #include "syscall.h"
+#include "turns.h"
+#include "waits.h"
 #include "x86.h"
 
 static int fail(struct machine *m, const char *why)
@@ -113,6 +115,15 @@ static int on_signal(struct machine *m, uint64_t pause)
     return pause && now >= pause ? STOP_BUSY : GO_ON;
 }
 
+/* The same while the program ran: it may be that another thread has its turn. */
+static int on_kick(struct machine *m, uint64_t pause)
+{
+    int stop = on_signal(m, pause);
+    if (stop != STOP_FAILED && m->tick && turns_tick(m) < 0)
+        return STOP_FAILED;
+    return stop;
+}
+
 static int on_exit(struct machine *m)
 {
     switch (m->vm.run->exit_reason) {
@@ -140,7 +151,7 @@ static int enter(struct machine *m, uint64_t pause)
     if (ret == 0)
         return on_exit(m);
     if (error == EINTR || error == EAGAIN)
-        return on_signal(m, pause);
+        return on_kick(m, pause);
     machine_fail(m, "KVM_RUN: %s", strerror(error));
     return STOP_FAILED;
 }
@@ -152,14 +163,19 @@ static int sleep_on(struct machine *m, uint64_t pause)
                                    .tv_nsec = (long)(m->asleep % 1000000000UL)};
     int ret = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
     int stop = ret == EINTR ? on_signal(m, pause) : GO_ON;
-    if (ret != EINTR || stop == STOP_FAILED)
-        m->asleep = 0;
+    if (ret == EINTR && stop != STOP_FAILED)
+        return stop;
+    m->asleep = 0;
+    if (stop == STOP_FAILED)
+        waits_end(m);
+    else if (m->threads && turns_next(m) < 0)
+        return STOP_FAILED;
     return stop;
 }
 
 /* Makes the host call again that was interrupted; it has changed nothing. Where it had
  * to be left for a while, or for a look, it now goes on to its end, or it would never
- * come to that. */
+ * come to that. Other threads have their turn behind it. */
 static int make_again(struct machine *m, uint64_t pause)
 {
     uint64_t look = m->look;
@@ -168,9 +184,13 @@ static int make_again(struct machine *m, uint64_t pause)
     m->again = stop == STOP_BUSY ? AGAIN_TO_THE_END : AGAIN_NOT;
     if (stop != GO_ON)
         return stop;
+    uint64_t tick = m->tick;
+    m->tick = 0;
+    machine_set_deadline(m, m->deadline);
     if (to_the_end)
         watch_begin(&m->watch, m->deadline);
     stop = hostcall(m);
+    m->tick = tick;
     machine_set_deadline(m, m->deadline);
     return stop;
 }
@@ -179,7 +199,11 @@ static int go_on(struct machine *m, uint64_t pause)
 {
     if (m->again)
         return make_again(m, pause);
-    return m->asleep ? sleep_on(m, pause) : enter(m, pause);
+    if (m->asleep)
+        return sleep_on(m, pause);
+    if (m->waits)
+        return syscall_answer(m) < 0 ? STOP_FAILED : GO_ON;
+    return enter(m, pause);
 }
 
 enum stop machine_run(struct machine *m, uint64_t pause)
@@ -187,6 +211,8 @@ enum stop machine_run(struct machine *m, uint64_t pause)
     int stop;
     m->pause = pause;
     machine_set_deadline(m, m->deadline);
+    if (m->threads)
+        turns_begin(m);
     do {
         stop = go_on(m, pause);
     } while (stop == GO_ON);

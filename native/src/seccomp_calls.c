@@ -87,7 +87,8 @@ const struct seccomp_call seccomp_calls[] = {
 
     /* A program starts, and the probe: memory.c, snapshot.c, probe.c. */
     CALL(memfd_create),
-    IOCTL(KVM_GET_XSAVE),
+    IOCTL(KVM_GET_XSAVE),         /* and from one thread to another: swap.c */
+    IOCTL(KVM_SET_XSAVE),
     IOCTL(KVM_CHECK_EXTENSION),
     IOCTL(KVM_GET_API_VERSION),
     IOCTL(KVM_GET_VCPU_MMAP_SIZE),

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "home.h"
 #include "memory.h"
 #include "x86.h"
 
@@ -36,8 +37,10 @@ void skerry_snapshot_close(struct skerry_snapshot *s)
     if (s->fd >= 0)
         close(s->fd);
     files_release(&s->files);
+    objects_restore(&s->objects, NULL);
     skerry_shm_close(s->shm);
     tasks_close(s->tasks);
+    threads_close(s->threads);
     free(s);
 }
 
@@ -55,6 +58,7 @@ int machine_freeze_registers(struct machine *m, struct skerry_error *err)
     memcpy(page + XSTATE_BV_AT, &features, sizeof(features));
     m->facts->fs_base = m->vm.run->s.regs.sregs.fs.base;
     m->facts->gs_base = m->vm.run->s.regs.sregs.gs.base;
+    home_waits(m);
     return 0;
 }
 
@@ -63,6 +67,12 @@ static int freeze_files(struct machine *m, struct files *to, struct skerry_error
 {
     int ret = files_freeze(to, &m->files, &m->process->files, m->deadline);
     return ret < 0 ? skerry_refuse(err, -ret, "open files", "%s", strerror(-ret)) : 0;
+}
+
+static int freeze_threads(struct machine *m, struct skerry_error *err)
+{
+    int ret = home_freeze(m);
+    return ret < 0 ? skerry_refuse(err, EPROTO, "threads", "%s", m->reason) : 0;
 }
 
 static int map_frozen(struct skerry_snapshot *s, struct skerry_error *err)
@@ -83,6 +93,8 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
     struct files files;
     files_init(&files, -1, OPENER_START, NULL);
     if (ret == 0)
+        ret = freeze_threads(m, err);
+    if (ret == 0)
         ret = freeze_files(m, &files, err);
     if (s) {
         *s = (struct skerry_snapshot){.references = 1,
@@ -93,9 +105,12 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
                                       .facts = *m->facts,
                                       .counters = *m->counters,
                                       .tasks = m->tasks,
+                                      .threads = m->threads,
                                       .shm = shm_share(shm)};
         m->tasks = NULL;
+        m->threads = NULL;
         regexes_freeze(&m->regexes, &s->regexes);
+        objects_freeze(&m->objects, &s->objects);
     }
     machine_close(m);
     if (ret == 0)
@@ -139,6 +154,10 @@ int machine_open(struct machine *m, struct skerry_snapshot *s, int live,
     regexes_restore(&m->regexes, &s->regexes);
     struct kvm *kvm = kvm_get(err);
     int ret = kvm ? open_memory(m, s, live, err) : -ENODEV;
+    if (ret == 0 && threads_restore(&m->threads, s->threads) < 0)
+        ret = skerry_refuse(err, ENOMEM, "threads", "out of memory");
+    if (ret == 0 && objects_restore(&m->objects, &s->objects) < 0)
+        ret = skerry_refuse(err, ENOMEM, "pipes", "out of memory");
     if (ret == 0)
         ret = vm_open(&m->vm, kvm, &m->mem, 1, err);
     m->dirty.ring = m->vm.ring;
@@ -158,8 +177,10 @@ void machine_close(struct machine *m)
     if (m->booting)
         tasks_close(m->tasks);
     regexes_restore(&m->regexes, &(struct regexes){0});
+    objects_restore(&m->objects, NULL);
     free(m->fetch);
     trace_close(m->trace);
+    threads_close(m->threads);
     skerry_console_close(m->console);
     memset(m, 0, sizeof(*m));
     m->vm.fd = m->vm.vcpu_fd = -1;
@@ -233,6 +254,11 @@ int machine_reset(struct machine *m, const struct skerry_snapshot *s)
         files_drop(&m->files);
     if (m->regexes.changed)
         regexes_restore(&m->regexes, &s->regexes);
+    if (m->threads && threads_restore(&m->threads, s->threads) < 0)
+        return -ENOMEM;
+    m->tick = 0;
+    if (m->objects.changed && objects_restore(&m->objects, &s->objects) < 0)
+        return -ENOMEM;
     m->is_kept = m->has_next = 0;
     m->ephemeral = m->facts->ephemeral;
     m->reason[0] = 0;

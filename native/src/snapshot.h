@@ -11,12 +11,14 @@ struct skerry_snapshot {
     struct layout layout;
     uint8_t *frozen; /* read-only mapping of it; NULL for storage */
     struct process process;
-    struct files files; /* that start-up has opened */
+    struct files files;     /* that start-up has opened */
+    struct objects objects; /* likewise */
     struct program_facts facts;
     struct program_counters counters;
     struct regexes regexes;
     struct skerry_shm *shm;
-    struct tasks *tasks; /* that storage's main has ordered, or NULL */
+    struct tasks *tasks;     /* that storage's main has ordered, or NULL */
+    struct threads *threads; /* NULL: there is but one */
 };
 
 /* (m) waits for requests: notes the registers that every call of a function begins

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "remains.h"
+#include "waits.h"
 
 #define MINUS_ONE UINT64_MAX
 
@@ -32,6 +33,7 @@ void storage_prepare(struct machine *m, const struct storage_args *a)
     m->reason[0] = 0;
     m->exits = 0;
     m->asleep = 0;
+    waits_end(m);
     m->again = AGAIN_NOT;
     m->look = clock_now() + MACHINE_CLEAN_UP_NS;
     vcpu_call(&m->vm, &call, 0);
@@ -53,6 +55,8 @@ int storage_mend(struct skerry_storage *s)
     struct skerry_error err;
     if (s->machine.regexes.changed) /* by the call before */
         regexes_restore(&s->machine.regexes, &s->snapshot->regexes);
+    if (s->machine.objects.changed)
+        s->broken |= objects_restore(&s->machine.objects, &s->snapshot->objects) < 0;
     if (!s->broken)
         return 0;
     machine_close(&s->machine);

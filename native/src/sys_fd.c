@@ -1,9 +1,10 @@
 /* sys_fd.c: the numbers of what is open: duplicates, flags, the end. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 
-#include "syscall.h"
+#include "object_io.h"
 
 /* What F_SETFL changes. */
 #define SETTABLE ((uint32_t)(O_APPEND | O_NONBLOCK | O_NOATIME))
@@ -13,13 +14,9 @@ static struct descriptors *table(const struct call *c)
     return &c->m->process->files;
 }
 
-/* The deadline bounds it, and not file_until: a state file may be long. */
 long sys_close(struct call *c)
 {
-    struct machine *m = c->m;
-    if (descriptors_find(table(c), fd_of(c)) < 0)
-        return -EBADF;
-    return files_close(&m->files, table(c), fd_of(c), m->deadline);
+    return close_number(c, fd_of(c));
 }
 
 long sys_dup(struct call *c)
@@ -35,7 +32,7 @@ static long dup_to(struct call *c, int cloexec)
     if (to >= DESCRIPTORS || index < 0)
         return -EBADF;
     if (descriptors_find(table(c), to) >= 0)
-        files_close(&c->m->files, table(c), to, c->m->deadline);
+        close_number(c, to);
     descriptors_set(table(c), index, to, cloexec);
     return to;
 }
@@ -61,14 +58,27 @@ static long set_flags(struct open_file *file, uint32_t flags)
     return 0;
 }
 
+static void mark(struct descriptors *d, uint32_t fd, int on)
+{
+    uint64_t bit = 1UL << fd;
+    d->close_on_exec = on ? d->close_on_exec | bit : d->close_on_exec & ~bit;
+}
+
 static long close_on_exec(struct call *c, int change)
 {
-    struct descriptors *d = table(c);
-    uint64_t bit = 1UL << fd_of(c);
-    if (change)
-        d->close_on_exec =
-            c->arg[2] & FD_CLOEXEC ? d->close_on_exec | bit : d->close_on_exec & ~bit;
-    return change ? 0 : !!(d->close_on_exec & bit);
+    if (!change)
+        return !!(table(c)->close_on_exec & 1UL << fd_of(c));
+    mark(table(c), fd_of(c), !!(c->arg[2] & FD_CLOEXEC));
+    return 0;
+}
+
+/* F_GETPIPE_SZ, and F_SETPIPE_SZ: all pipes are as large. */
+static long pipe_size(const struct open_file *file, uint64_t wanted)
+{
+    const uint32_t size = PIPE_PAGES * PIPE_PAGE;
+    if (file->kind != OPEN_PIPE)
+        return -EBADF;
+    return wanted > size ? -EPERM : (long)size;
 }
 
 long sys_fcntl(struct call *c)
@@ -92,33 +102,55 @@ long sys_fcntl(struct call *c)
             return -EINVAL;
         return descriptors_add(d, index, (uint32_t)c->arg[2],
                                command == F_DUPFD_CLOEXEC);
+    case F_GETPIPE_SZ:
+    case F_SETPIPE_SZ:
+        return pipe_size(&d->open[index], command == F_SETPIPE_SZ ? c->arg[2] : 0);
     default:
         return -EINVAL;
     }
 }
 
+/* FIONBIO: O_NONBLOCK, as the int at the third argument says. */
+static long set_waiting(struct call *c, struct open_file *file)
+{
+    int on;
+    if (guest_read(&c->m->mem, c->arg[2], &on, sizeof(on)) < 0)
+        return -EFAULT;
+    file->flags = on ? file->flags | O_NONBLOCK : file->flags & ~(uint32_t)O_NONBLOCK;
+    return 0;
+}
+
+/* FIONREAD: bytes that a read would find. */
+static long tell_bytes(struct call *c, const struct handle *h)
+{
+    struct stat st;
+    int kind = h->file->kind, bytes = 0;
+    if (kind == OPEN_PIPE || kind == OPEN_SOCKET)
+        bytes = (int)pipe_bytes(c->m, h->file);
+    else if (kind < OPEN_MEMORY || kind == OPEN_DIRECTORY)
+        return kind == OPEN_EPOLL ? -EINVAL : -ENOTTY;
+    else if (file_stat(h, &st) == 0)
+        bytes = (int)((uint64_t)st.st_size - h->file->offset);
+    return guest_write(&c->m->mem, c->arg[2], &bytes, sizeof(bytes));
+}
+
 /* No descriptor is a terminal: stdio buffers whole blocks. */
 long sys_ioctl(struct call *c)
 {
-    return descriptors_find(table(c), fd_of(c)) < 0 ? -EBADF : -ENOTTY;
-}
-
-/* All that is open is always ready; musl asks at start-up. */
-long sys_poll(struct call *c)
-{
-    struct pollfd fds[DESCRIPTORS];
-    uint64_t count = c->arg[1];
-    if (count > DESCRIPTORS)
-        return -EINVAL;
-    if (guest_read(&c->m->mem, c->arg[0], fds, count * sizeof(*fds)) < 0)
-        return -EFAULT;
-    long ready = 0;
-    for (uint64_t i = 0; i < count; i++) {
-        int known = descriptors_find(table(c), (uint32_t)fds[i].fd) >= 0;
-        int found = known ? fds[i].events & (POLLIN | POLLOUT) : POLLNVAL;
-        fds[i].revents = fds[i].fd < 0 ? 0 : (short)found;
-        ready += fds[i].revents != 0;
+    struct handle h;
+    int ret = handle_of(c, &h);
+    if (ret < 0)
+        return ret;
+    switch ((uint32_t)c->arg[1]) {
+    case FIOCLEX:
+    case FIONCLEX:
+        mark(table(c), fd_of(c), (uint32_t)c->arg[1] == FIOCLEX);
+        return 0;
+    case FIONBIO:
+        return set_waiting(c, h.file);
+    case FIONREAD:
+        return tell_bytes(c, &h);
+    default:
+        return h.file->kind == OPEN_EPOLL ? -EINVAL : -ENOTTY;
     }
-    long ret = guest_write(&c->m->mem, c->arg[0], fds, count * sizeof(*fds));
-    return ret < 0 ? ret : ready;
 }

@@ -8,7 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "syscall.h"
+#include "object_io.h"
 
 #define IOV_MAX_COUNT 1024
 #define WRITE_MAX 65536 /* of one call: what the host does for a guest has a bound */
@@ -20,7 +20,7 @@ int handle_of(const struct call *c, struct handle *h)
     int index = descriptors_find(d, fd_of(c));
     if (index < 0)
         return index;
-    *h = (struct handle){&d->open[index], files_host(&c->m->files, d, index)};
+    *h = (struct handle){&d->open[index], files_host(&c->m->files, d, index), c->m};
     return 0;
 }
 
@@ -36,6 +36,12 @@ int file_stat(const struct handle *h, struct stat *st)
     if (h->file->kind >= OPEN_FILE)
         return fstat(h->host, st) < 0 ? -errno : 0;
     *st = (struct stat){.st_mode = S_IFCHR | 0620, .st_nlink = 1, .st_blksize = 1024};
+    if (is_object(h->file)) {
+        st->st_mode = object_mode(h->file);
+        st->st_blksize = PAGE_SIZE;
+        if (h->file->kind == OPEN_MEMORY)
+            st->st_size = (off_t)memory_size(h->m, h->file);
+    }
     return 0;
 }
 
@@ -52,9 +58,13 @@ static long rest_of(const struct handle *h, uint64_t offset, uint64_t len)
     return (long)(rest < len ? rest : len);
 }
 
-static long read_at(const struct call *c, const struct handle *h, uint64_t addr,
-                    uint64_t len, uint64_t offset)
+static long read_at(struct call *c, const struct handle *h, uint64_t addr, uint64_t len,
+                    uint64_t offset)
 {
+    if (h->file->kind == OPEN_MEMORY) {
+        const struct guest_buffer one = {addr, len};
+        return memory_read_at(c, h->file, &(struct buffers){&one, 1, len}, offset);
+    }
     long rest = rest_of(h, offset, len < FILE_MAX ? len : FILE_MAX);
     if (rest <= 0)
         return rest;
@@ -82,6 +92,10 @@ long sys_read(struct call *c)
     long ret = check_read(c, &h);
     if (ret < 0 || h.file->kind == OPEN_INPUT)
         return ret;
+    if (is_object(h.file)) {
+        const struct guest_buffer one = {c->arg[1], c->arg[2]};
+        return object_read(c, h.file, &(struct buffers){&one, 1, one.len});
+    }
     ret = read_at(c, &h, c->arg[1], c->arg[2], h.file->offset);
     if (ret > 0)
         h.file->offset += (uint64_t)ret;
@@ -94,7 +108,7 @@ long sys_pread64(struct call *c)
     if (c->arg[3] > INT64_MAX)
         return -EINVAL;
     long ret = handle_of(c, &h);
-    if (ret == 0 && h.file->kind < OPEN_FILE)
+    if (ret == 0 && h.file->kind < OPEN_MEMORY)
         return -ESPIPE;
     if (ret == 0)
         ret = check_read(c, &h);
@@ -114,9 +128,13 @@ static long write_out(struct machine *m, const struct open_file *file, uint64_t 
     return (long)len;
 }
 
-static long write_at(const struct call *c, const struct handle *h, uint64_t addr,
+static long write_at(struct call *c, const struct handle *h, uint64_t addr,
                      uint64_t len, uint64_t offset)
 {
+    if (h->file->kind == OPEN_MEMORY) {
+        const struct guest_buffer one = {addr, len};
+        return memory_write_at(c, h->file, &(struct buffers){&one, 1, len}, offset);
+    }
     len = len < FILE_MAX ? len : FILE_MAX;
     if (h->file->kind == OPEN_STATE && (offset > STATE_MAX || len > STATE_MAX - offset))
         return -EFBIG;
@@ -127,8 +145,7 @@ static long write_at(const struct call *c, const struct handle *h, uint64_t addr
     return n < 0 ? -errno : n;
 }
 
-static long append(const struct call *c, const struct handle *h, uint64_t addr,
-                   uint64_t len)
+static long append(struct call *c, const struct handle *h, uint64_t addr, uint64_t len)
 {
     struct stat st;
     if (h->file->kind < OPEN_FILE)
@@ -154,7 +171,13 @@ long sys_write(struct call *c)
 {
     struct handle h;
     int ret = check_write(c, &h);
-    return ret < 0 ? ret : append(c, &h, c->arg[1], c->arg[2]);
+    if (ret < 0)
+        return ret;
+    if (is_object(h.file)) {
+        const struct guest_buffer one = {c->arg[1], c->arg[2]};
+        return object_write(c, h.file, &(struct buffers){&one, 1, one.len});
+    }
+    return append(c, &h, c->arg[1], c->arg[2]);
 }
 
 long sys_pwrite64(struct call *c)
@@ -163,7 +186,7 @@ long sys_pwrite64(struct call *c)
     if (c->arg[3] > INT64_MAX)
         return -EINVAL;
     int ret = handle_of(c, &h);
-    if (ret == 0 && h.file->kind < OPEN_FILE)
+    if (ret == 0 && h.file->kind < OPEN_MEMORY)
         return -ESPIPE;
     if (ret == 0)
         ret = check_write(c, &h);
@@ -191,7 +214,7 @@ static long each_buffer(struct call *c, syscall_handler *one, long most)
     struct guest_buffer iov[IOV_MAX_COUNT];
     long total = 0, count = take_vector(c, iov);
     for (long i = 0; i < count && total < most; i++) {
-        struct call part = {c->m, {c->arg[0], iov[i].addr, iov[i].len}, 0};
+        struct call part = {c->m, {c->arg[0], iov[i].addr, iov[i].len}, 0, 0, 0};
         long ret = iov[i].len ? one(&part) : 0;
         if (ret < 0)
             return total ? total : ret;
@@ -202,11 +225,28 @@ static long each_buffer(struct call *c, syscall_handler *one, long most)
     return count < 0 ? count : total;
 }
 
+/* Objects take all buffers at once: what fits into a page of a pipe goes there whole.
+ */
+static long all_buffers(struct call *c, struct open_file *file, object_call *all)
+{
+    struct guest_buffer iov[IOV_MAX_COUNT];
+    long count = take_vector(c, iov);
+    struct buffers b = {iov, count, 0};
+    for (long i = 0; i < count; i++)
+        if (__builtin_add_overflow(b.total, iov[i].len, &b.total))
+            b.total = INT64_MAX;
+    return count < 0 ? count : all(c, file, &b);
+}
+
 long sys_readv(struct call *c)
 {
     struct handle h;
     int ret = check_read(c, &h);
-    return ret < 0 && ret != -EISDIR ? ret : each_buffer(c, sys_read, FILE_MAX);
+    if (ret < 0 && ret != -EISDIR)
+        return ret;
+    if (ret == 0 && is_object(h.file))
+        return all_buffers(c, h.file, object_read);
+    return each_buffer(c, sys_read, FILE_MAX);
 }
 
 long sys_writev(struct call *c)
@@ -215,13 +255,15 @@ long sys_writev(struct call *c)
     int ret = check_write(c, &h);
     if (ret < 0)
         return ret;
+    if (is_object(h.file))
+        return all_buffers(c, h.file, object_write);
     return each_buffer(c, sys_write, h.file->kind < OPEN_FILE ? WRITE_MAX : FILE_MAX);
 }
 
 /* mmap's descriptor is its fifth argument. */
 static int mapped(const struct call *c, struct handle *h)
 {
-    const struct call other = {c->m, {c->arg[4]}, 0};
+    const struct call other = {c->m, {c->arg[4]}, 0, 0, 0};
     return handle_of(&other, h);
 }
 
@@ -234,13 +276,13 @@ long file_to_map(const struct call *c)
     if (c->arg[5] % PAGE_SIZE)
         return -EINVAL;
     if (!is_readable(h.file))
-        return h.file->kind < OPEN_FILE ? -ENODEV : -EACCES;
-    if (h.file->kind != OPEN_FILE && h.file->kind != OPEN_STATE)
+        return h.file->kind < OPEN_MEMORY ? -ENODEV : -EACCES;
+    if (h.file->kind < OPEN_MEMORY || h.file->kind == OPEN_DIRECTORY)
         return -ENODEV;
     return rest_of(&h, c->arg[5], INT64_MAX);
 }
 
-long file_copy(const struct call *c, uint64_t addr, uint64_t len)
+long file_copy(struct call *c, uint64_t addr, uint64_t len)
 {
     struct handle h;
     int ret = mapped(c, &h);

@@ -45,7 +45,7 @@ static long put_at_end(char *to, size_t used, const char *path)
 /* Where descriptor (at), a directory, is: puts its path into (to). Length or -errno. */
 static long path_of(struct call *c, int at, char *to)
 {
-    const struct call other = {c->m, {(uint64_t)at}, 0};
+    const struct call other = {c->m, {(uint64_t)at}, 0, 0, 0};
     struct handle h;
     if (at == AT_FDCWD) {
         strcpy(to, table(c)->directory);
@@ -95,6 +95,7 @@ static long open_at(struct call *c, struct name name, uint32_t flags, uint32_t m
     long len = take_path(c, name, path);
     if (len <= 0)
         return len < 0 ? len : -ENOENT;
+    mode &= ~(uint32_t)c->m->process->umask;
     return files_open(&c->m->files, table(c), path, flags, mode, file_until(c->m));
 }
 
@@ -126,7 +127,7 @@ static long stat_handle(const struct call *c, struct stat *st)
 /* AT_EMPTY_PATH: of the descriptor itself, which may be the working directory. */
 static long stat_empty(struct call *c, int at, struct stat *st)
 {
-    const struct call other = {c->m, {(uint64_t)at}, 0};
+    const struct call other = {c->m, {(uint64_t)at}, 0, 0, 0};
     struct opener_answer answer;
     if (at != AT_FDCWD)
         return stat_handle(&other, st);

@@ -1,7 +1,6 @@
 /* sys_proc.c: what a program asks about itself and its machine. */
 #include <asm/prctl.h>
 #include <errno.h>
-#include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -24,13 +23,6 @@ long sys_getpid(struct call *c)
 {
     (void)c;
     return GUEST_PID;
-}
-
-long sys_exit(struct call *c)
-{
-    c->ends = c->m->exited = 1;
-    c->m->exit_status = (int)c->arg[0] & 0xff;
-    return machine_fail(c->m, "exited with status %d", c->m->exit_status);
 }
 
 static long set_base(struct machine *m, struct kvm_segment *segment, uint64_t base)
@@ -92,11 +84,17 @@ long sys_prlimit64(struct call *c)
         return -EINVAL;
     if (c->arg[0] > GUEST_PID)
         return -ESRCH;
-    if (c->arg[2])
-        return -EPERM;
+    struct rlimit limit = limit_of(c->m, c->arg[1]), wanted;
+    if (c->arg[2]) {
+        if (guest_read(&c->m->mem, c->arg[2], &wanted, sizeof(wanted)) < 0)
+            return -EFAULT;
+        if (wanted.rlim_cur > wanted.rlim_max)
+            return -EINVAL;
+        if (memcmp(&wanted, &limit, sizeof(limit)) != 0)
+            return -EPERM; /* they are configured */
+    }
     if (!c->arg[3])
         return 0;
-    struct rlimit limit = limit_of(c->m, c->arg[1]);
     return guest_write(&c->m->mem, c->arg[3], &limit, sizeof(limit));
 }
 
@@ -140,37 +138,6 @@ long sys_getrusage(struct call *c)
     if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD)
         return -EINVAL;
     return guest_zero(&c->m->mem, c->arg[1], sizeof(struct rusage));
-}
-
-/* Nobody can wake the one thread that there is: a wait ends at its time or never. */
-static long wait_futex(struct call *c, int op)
-{
-    uint32_t value;
-    int wall = (int)c->arg[1] & FUTEX_CLOCK_REALTIME;
-    clockid_t clock = wall ? CLOCK_REALTIME : CLOCK_MONOTONIC;
-    if (guest_read(&c->m->mem, c->arg[0], &value, sizeof(value)) < 0)
-        return -EFAULT;
-    if (value != (uint32_t)c->arg[2])
-        return -EAGAIN;
-    if (c->arg[3]) {
-        long ret = sleep_for(c, clock, op == FUTEX_WAIT_BITSET, c->arg[3]);
-        return ret < 0 ? ret : -ETIMEDOUT;
-    }
-    c->ends = 1;
-    return machine_fail(c->m, "deadlock: waits for a futex that nobody can wake");
-}
-
-long sys_futex(struct call *c)
-{
-    int op = (int)c->arg[1] & FUTEX_CMD_MASK;
-    int bits = op == FUTEX_WAKE_BITSET || op == FUTEX_WAIT_BITSET;
-    if (!bits && op != FUTEX_WAKE && op != FUTEX_WAIT)
-        return -ENOSYS;
-    if (c->arg[0] % sizeof(uint32_t) || (bits && !(uint32_t)c->arg[5]))
-        return -EINVAL;
-    if (op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET)
-        return 0;
-    return wait_futex(c, op);
 }
 
 /* Asked for by every libc, which does without. */

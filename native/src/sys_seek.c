@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "syscall.h"
+#include "object_io.h"
 
 #define DENTS_MAX 32768 /* of one call: what the host does for a guest has a bound */
 
@@ -14,6 +14,12 @@ static int64_t seek_from(const struct handle *h, int64_t offset, uint32_t whence
 {
     struct stat st;
     int64_t from = whence == SEEK_CUR ? (int64_t)h->file->offset : 0;
+    if (h->file->kind == OPEN_MEMORY && (whence == SEEK_DATA || whence == SEEK_HOLE)) {
+        int64_t size = (int64_t)memory_size(h->m, h->file);
+        return offset < 0 || offset >= size ? -ENXIO
+               : whence == SEEK_DATA        ? offset
+                                            : size;
+    }
     if (whence == SEEK_DATA || whence == SEEK_HOLE) {
         off_t found = lseek(h->host, offset, (int)whence);
         return found < 0 ? -errno : found;
@@ -39,7 +45,7 @@ long sys_lseek(struct call *c)
         return ret;
     if (whence > SEEK_HOLE || (h.file->kind == OPEN_DIRECTORY && whence > SEEK_CUR))
         return -EINVAL;
-    if (h.file->kind < OPEN_FILE)
+    if (h.file->kind < OPEN_MEMORY)
         return -ESPIPE;
     int64_t to = seek_from(&h, (int64_t)c->arg[1], whence);
     if (to >= 0)
@@ -96,8 +102,10 @@ long sys_ftruncate(struct call *c)
     int ret = handle_of(c, &h);
     if (ret < 0)
         return ret;
-    if (h.file->kind < OPEN_FILE || !file_writable(h.file))
+    if (h.file->kind < OPEN_MEMORY || !file_writable(h.file))
         return -EINVAL;
+    if (h.file->kind == OPEN_MEMORY)
+        return memory_resize(c->m, h.file, (uint64_t)len);
     if (h.file->kind == OPEN_STATE && (uint64_t)len > STATE_MAX)
         return -EFBIG;
     return ftruncate(h.host, len) < 0 ? -errno : 0;
@@ -110,7 +118,7 @@ long sys_fsync(struct call *c)
     int ret = handle_of(c, &h);
     if (ret < 0)
         return ret;
-    if (h.file->kind < OPEN_FILE)
+    if (h.file->kind < OPEN_MEMORY)
         return -EINVAL;
     return h.file->kind == OPEN_FILE && fsync(h.host) < 0 ? -errno : 0;
 }

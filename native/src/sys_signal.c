@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "syscall.h"
+#include "threads.h"
 
 #define SIGSET_BYTES 8
 #define ALT_STACK_MIN 2048 /* the kernel's MINSIGSTKSZ */
@@ -37,11 +38,24 @@ long sys_kill(struct call *c)
     return c->arg[0] <= 1 ? send_signal(c, c->arg[1]) : -ESRCH;
 }
 
+static int is_thread(const struct call *c, uint64_t tid)
+{
+    const struct machine *m = c->m;
+    return tid == threads_tid(m) ||
+           (m->threads && threads_find(m->threads, (uint32_t)tid));
+}
+
+long sys_tkill(struct call *c)
+{
+    return is_thread(c, c->arg[0]) ? send_signal(c, c->arg[1]) : -ESRCH;
+}
+
 long sys_tgkill(struct call *c)
 {
     if ((int)c->arg[0] <= 0 || (int)c->arg[1] <= 0)
         return -EINVAL;
-    return c->arg[0] == 1 && c->arg[1] == 1 ? send_signal(c, c->arg[2]) : -ESRCH;
+    return c->arg[0] == 1 && is_thread(c, c->arg[1]) ? send_signal(c, c->arg[2])
+                                                     : -ESRCH;
 }
 
 static int refuses_handler(uint64_t signal)

@@ -69,20 +69,28 @@ static uint64_t time_left(clockid_t clock, const struct timespec *t)
                            .tv_nsec = t->tv_nsec - now.tv_nsec + borrow * 1000000000L});
 }
 
-/* The machine sleeps when it runs next: nobody waits for it here. */
-long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t addr)
+long time_until(const struct guestmem *mem, clockid_t clock, int absolute,
+                uint64_t addr, uint64_t *until)
 {
     struct timespec t;
     if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME)
         return -EINVAL;
-    if (guest_read(&c->m->mem, addr, &t, sizeof(t)) < 0)
+    if (guest_read(mem, addr, &t, sizeof(t)) < 0)
         return -EFAULT;
     if (!valid(&t))
         return -EINVAL;
-    uint64_t ns = absolute ? time_left(clock, &t) : duration(&t);
-    if (ns)
-        c->m->asleep = clock_now() + ns;
+    *until = clock_now() + (absolute ? time_left(clock, &t) : duration(&t));
     return 0;
+}
+
+/* The machine sleeps when it runs next: nobody waits for it here. */
+static long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t addr)
+{
+    uint64_t until;
+    long ret = time_until(&c->m->mem, clock, absolute, addr, &until);
+    if (ret == 0 && until > clock_now())
+        c->m->asleep = until;
+    return ret;
 }
 
 long sys_nanosleep(struct call *c)

@@ -4,6 +4,9 @@
 #include <asm/unistd_64.h>
 #include <errno.h>
 
+#include "turns.h"
+#include "waits.h"
+
 static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_read] = sys_read,
     [__NR_write] = sys_write,
@@ -26,13 +29,14 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_readv] = sys_readv,
     [__NR_writev] = sys_writev,
     [__NR_access] = sys_access,
-    [__NR_sched_yield] = sys_zero,
+    [__NR_sched_yield] = sys_sched_yield,
     [__NR_mremap] = sys_mremap,
     [__NR_madvise] = sys_madvise,
     [__NR_dup] = sys_dup,
     [__NR_dup2] = sys_dup2,
     [__NR_nanosleep] = sys_nanosleep,
     [__NR_getpid] = sys_getpid,
+    [__NR_clone] = sys_clone,
     [__NR_exit] = sys_exit,
     [__NR_kill] = sys_kill,
     [__NR_uname] = sys_uname,
@@ -56,29 +60,81 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_sigaltstack] = sys_sigaltstack,
     [__NR_prctl] = sys_prctl,
     [__NR_arch_prctl] = sys_arch_prctl,
-    [__NR_gettid] = sys_getpid,
-    [__NR_tkill] = sys_kill,
+    [__NR_gettid] = sys_gettid,
+    [__NR_tkill] = sys_tkill,
     [__NR_time] = sys_time,
     [__NR_futex] = sys_futex,
     [__NR_sched_getaffinity] = sys_sched_getaffinity,
     [__NR_getdents64] = sys_getdents64,
-    [__NR_set_tid_address] = sys_getpid,
+    [__NR_set_tid_address] = sys_set_tid_address,
     [__NR_clock_gettime] = sys_clock_gettime,
     [__NR_clock_getres] = sys_clock_getres,
     [__NR_clock_nanosleep] = sys_clock_nanosleep,
-    [__NR_exit_group] = sys_exit,
+    [__NR_exit_group] = sys_exit_group,
     [__NR_tgkill] = sys_tgkill,
     [__NR_openat] = sys_openat,
     [__NR_newfstatat] = sys_newfstatat,
     [__NR_readlinkat] = sys_readlinkat,
     [__NR_faccessat] = sys_faccessat,
-    [__NR_set_robust_list] = sys_zero,
+    [__NR_set_robust_list] = sys_set_robust_list,
+    [__NR_get_robust_list] = sys_get_robust_list,
     [__NR_dup3] = sys_dup3,
     [__NR_prlimit64] = sys_prlimit64,
     [__NR_getrandom] = sys_getrandom,
     [__NR_statx] = sys_statx,
     [__NR_rseq] = sys_not_here,
+    [__NR_clone3] = sys_not_here, /* libraries go on with clone */
     [__NR_faccessat2] = sys_faccessat2,
+    [__NR_pipe] = sys_pipe,
+    [__NR_pipe2] = sys_pipe2,
+    [__NR_socketpair] = sys_socketpair,
+    [__NR_sendto] = sys_sendto,
+    [__NR_recvfrom] = sys_recvfrom,
+    [__NR_shutdown] = sys_shutdown,
+    [__NR_memfd_create] = sys_memfd_create,
+    [__NR_eventfd] = sys_eventfd,
+    [__NR_eventfd2] = sys_eventfd2,
+    [__NR_timerfd_create] = sys_timerfd_create,
+    [__NR_timerfd_settime] = sys_timerfd_settime,
+    [__NR_timerfd_gettime] = sys_timerfd_gettime,
+    [__NR_epoll_create] = sys_epoll_create,
+    [__NR_epoll_create1] = sys_epoll_create1,
+    [__NR_epoll_ctl] = sys_epoll_ctl,
+    [__NR_epoll_wait] = sys_epoll_wait,
+    [__NR_epoll_pwait] = sys_epoll_pwait,
+    [__NR_epoll_pwait2] = sys_epoll_pwait2,
+    [__NR_ppoll] = sys_ppoll,
+    [__NR_select] = sys_select,
+    [__NR_pselect6] = sys_pselect6,
+    [__NR_getpgrp] = sys_getpgrp,
+    [__NR_getpgid] = sys_getpgid,
+    [__NR_getresuid] = sys_getresuid,
+    [__NR_getgroups] = sys_getgroups,
+    [__NR_umask] = sys_umask,
+    [__NR_capget] = sys_capget,
+    [__NR_personality] = sys_personality,
+    [__NR_sched_getscheduler] = sys_sched_getscheduler,
+    [__NR_sched_getparam] = sys_sched_getparam,
+    [__NR_sched_setscheduler] = sys_sched_setscheduler,
+    [__NR_sched_setparam] = sys_sched_setparam,
+    [__NR_sched_get_priority_max] = sys_sched_get_priority_max,
+    [__NR_sched_get_priority_min] = sys_sched_get_priority_min,
+    [__NR_sched_setaffinity] = sys_sched_setaffinity,
+    [__NR_getcpu] = sys_getcpu,
+    [__NR_times] = sys_times,
+    [__NR_membarrier] = sys_membarrier,
+    [__NR_getrlimit] = sys_getrlimit,
+    [__NR_setrlimit] = sys_setrlimit,
+    [__NR_clock_settime] = sys_clock_settime,
+    [__NR_mlock] = sys_mlock,
+    [__NR_mlockall] = sys_mlockall,
+    [__NR_msync] = sys_msync,
+    [__NR_getitimer] = sys_getitimer,
+    [__NR_getsid] = sys_getpgid,
+    [__NR_getresgid] = sys_getresuid,
+    [__NR_munlock] = sys_mlock,
+    [__NR_munlockall] = sys_zero,
+    [__NR_mincore] = sys_not_here,
 };
 
 /* Counts a call that we do not have; its first use is logged. */
@@ -98,18 +154,22 @@ int syscall_answer(struct machine *m)
 {
     const struct kvm_regs *r = vcpu_regs(&m->vm);
     uint64_t number = r->rax;
-    struct call c = {m, {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9}, 0};
+    struct call c = {m, {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9}, 0, 0, 0};
     syscall_handler *handler = number < SYSCALL_NUMBERS ? table[number] : NULL;
     m->touched = 1;
     if (m->trace)
         trace_enter(m->trace, &m->mem, SKERRY_CALL_SYSCALL, number, c.arg);
     long ret = handler ? handler(&c) : unknown(m, number);
+    m->waits = c.waits;
+    if (c.waits)
+        return m->threads ? turns_after_call(m) : 0;
+    waits_end(m);
     if (m->trace)
         trace_leave(m->trace, &m->mem, ret, c.ends);
     if (c.ends)
         return -EPROTO;
     vcpu_return(&m->vm, (uint64_t)ret, r->rdx);
-    return 0;
+    return m->threads ? turns_after_call(m) : 0;
 }
 
 int skerry_syscall(uint32_t number, struct skerry_syscall *to)

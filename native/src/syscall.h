@@ -10,7 +10,9 @@
 struct call {
     struct machine *m;
     uint64_t arg[6];
-    int ends; /* set by a handler: the program does not go on */
+    int ends;  /* set by a handler: the program does not go on */
+    int quiet; /* likewise: a pipe without a reader raises no signal */
+    int waits; /* likewise: the call has no answer yet, and will be made again */
 };
 
 /* Answers the system call that (m) has just made. 0, or -EPROTO when the run ends. */
@@ -31,6 +33,7 @@ struct syscall_note syscall_note(uint64_t number);
 struct handle {
     struct open_file *file;
     int host;
+    const struct machine *m;
 };
 int handle_of(const struct call *c, struct handle *h);
 
@@ -56,18 +59,26 @@ int file_stat(const struct handle *h, struct stat *st);
 /* For mmap, by its arguments: bytes of the file from the offset on, or -errno; and a
  * copy of (len) of them to (addr). 0 or -errno. */
 long file_to_map(const struct call *c);
-long file_copy(const struct call *c, uint64_t addr, uint64_t len);
+long file_copy(struct call *c, uint64_t addr, uint64_t len);
 
-/* The program sleeps before it goes on: until the time at (addr), or for as long.
- * Returns 0, -EINVAL or -EFAULT. */
-long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t addr);
+/* (*until) becomes the time at (addr), or so much later than now, as clock_now would
+ * tell it. 0; or -EINVAL or -EFAULT, and it is as it was. */
+long time_until(const struct guestmem *mem, clockid_t clock, int absolute,
+                uint64_t addr, uint64_t *until);
 
 /* Handlers, one file a subject. They return what Linux would: a value or -errno. */
 typedef long syscall_handler(struct call *c);
 syscall_handler sys_brk, sys_mmap, sys_munmap, sys_mprotect, sys_mremap, sys_madvise;
 syscall_handler sys_read, sys_write, sys_writev, sys_readv, sys_pread64, sys_pwrite64;
 syscall_handler sys_lseek, sys_getdents64, sys_ftruncate, sys_fsync;
-syscall_handler sys_close, sys_dup, sys_dup2, sys_dup3, sys_fcntl, sys_ioctl, sys_poll;
+syscall_handler sys_close, sys_dup, sys_dup2, sys_dup3, sys_fcntl, sys_ioctl;
+syscall_handler sys_pipe, sys_pipe2, sys_socketpair, sys_sendto, sys_recvfrom,
+    sys_shutdown;
+syscall_handler sys_memfd_create;
+syscall_handler sys_eventfd, sys_eventfd2, sys_timerfd_create, sys_timerfd_settime;
+syscall_handler sys_timerfd_gettime, sys_epoll_create, sys_epoll_create1, sys_epoll_ctl;
+syscall_handler sys_epoll_wait, sys_epoll_pwait, sys_epoll_pwait2;
+syscall_handler sys_poll, sys_ppoll, sys_select, sys_pselect6;
 syscall_handler sys_fstat, sys_open, sys_openat, sys_creat, sys_stat, sys_lstat;
 syscall_handler sys_newfstatat, sys_statx, sys_access, sys_faccessat, sys_faccessat2;
 syscall_handler sys_readlink, sys_readlinkat, sys_getcwd, sys_chdir, sys_fchdir;
@@ -75,9 +86,18 @@ syscall_handler sys_exit, sys_arch_prctl, sys_getpid, sys_zero, sys_uname,
     sys_prlimit64;
 syscall_handler sys_getrandom, sys_sched_getaffinity, sys_sysinfo, sys_futex, sys_prctl;
 syscall_handler sys_not_here;
-syscall_handler sys_kill, sys_tgkill, sys_rt_sigaction, sys_rt_sigprocmask;
+syscall_handler sys_clone, sys_exit_group, sys_gettid, sys_set_tid_address;
+syscall_handler sys_set_robust_list, sys_get_robust_list, sys_sched_yield;
+syscall_handler sys_kill, sys_tkill, sys_tgkill, sys_rt_sigaction, sys_rt_sigprocmask;
 syscall_handler sys_sigaltstack, sys_getrusage;
 syscall_handler sys_clock_gettime, sys_clock_getres, sys_gettimeofday, sys_time;
+syscall_handler sys_getpgrp, sys_getpgid, sys_getresuid, sys_getgroups;
+syscall_handler sys_umask, sys_capget, sys_personality, sys_sched_getscheduler;
+syscall_handler sys_sched_getparam, sys_sched_setscheduler, sys_sched_setparam;
+syscall_handler sys_sched_get_priority_max, sys_sched_get_priority_min;
+syscall_handler sys_sched_setaffinity, sys_getcpu, sys_times, sys_membarrier;
+syscall_handler sys_getrlimit, sys_setrlimit, sys_clock_settime, sys_mlock;
+syscall_handler sys_mlockall, sys_msync, sys_getitimer;
 syscall_handler sys_nanosleep, sys_clock_nanosleep;
 
 #endif

@@ -26,6 +26,10 @@ void vcpu_call(struct vm *vm, const struct guest_call *call, int privileged);
 /* Result of a host call or system call; the next KVM_RUN goes on behind it. */
 void vcpu_return(struct vm *vm, uint64_t rax, uint64_t rdx);
 
+/* The vCPU has exited for a host call: it goes on behind that, with (rax) as its
+ * result, and its registers say so. */
+void vcpu_step_over(struct vm *vm, const struct guestmem *gm, uint64_t rax);
+
 /* The next KVM_RUN takes the segments and control registers from the kvm_run page too.
  */
 void vcpu_set_sregs(struct vm *vm);

@@ -449,8 +449,6 @@ DIFFERENCES = [
     ("mmap(0, PAGE, 3, MAP_PRIVATE, 1, 0)", "ENODEV", "output is no file, as a tty"),
     ("getpid()", "1", "there is one process"),
     ("getppid()", "0", "nobody has started it"),
-    ("prlimit64(0, RLIMIT_CORE, &limit, 0)", "EPERM", "limits are configured"),
-    ("set_robust_list(p, 1)", "0", "nobody reads the list"),
 ]
 FROZEN = "page tables do not change after the start"
 IN_A_REQUEST = [

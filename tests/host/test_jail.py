@@ -231,10 +231,32 @@ threading.Thread(target=work, daemon=True).start()
 # --- What goes on working ---
 
 
-def test_a_program_starts_and_serves_in_the_jail(tmp_path) -> None:
+def with_threads(source: str) -> str:
+    """The same, where a thread of the program calls storage beside one that spins."""
+    made = "pthread_create(&spinner, 0, spin, 0); pthread_create(&other, 0, call, &now)"
+    here = "storage_call(increment, 0, 0, &now, sizeof now)"
+    assert source.count(here) == 1
+    source = source.replace(here, f"{made}; pthread_join(other, 0)")
+    return source.replace("HANDLE {", THREADS + "HANDLE {")
+
+
+THREADS = r"""
+#include <pthread.h>
+static pthread_t spinner, other;
+static void *spin(void *unused) { for (;;) asm volatile("pause"); }
+static void *call(void *now)
+{
+    storage_call(increment, 0, 0, now, sizeof(int));
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("source", [COUNTER, with_threads(COUNTER)])
+def test_a_program_starts_and_serves_in_the_jail(tmp_path, source) -> None:
     """With storage in a file, on threads made in the jail, from what was opened before;
     a refused call would end it."""
-    elf = compile_guest(PRELUDE + COUNTER)
+    elf = compile_guest(PRELUDE + source, flags=("-static", "-pthread"))
     before = f"""
 import dataclasses, pathlib
 from concurrent.futures import ThreadPoolExecutor

@@ -1,0 +1,68 @@
+/* sys_limit.c: calls that a program may make and that change nothing: limits are
+ * configured, memory is never taken away, and the clock is the host's. */
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+
+#include "syscall.h"
+
+/* As prlimit64 for the program itself, which takes a limit that is so already. */
+long sys_getrlimit(struct call *c)
+{
+    struct call all = {c->m, {0, c->arg[0], 0, c->arg[1]}, 0, 0, 0};
+    return c->arg[1] ? sys_prlimit64(&all) : -EFAULT;
+}
+
+long sys_setrlimit(struct call *c)
+{
+    struct call all = {c->m, {0, c->arg[0], c->arg[1], 0}, 0, 0, 0};
+    return c->arg[1] ? sys_prlimit64(&all) : -EFAULT;
+}
+
+long sys_clock_settime(struct call *c)
+{
+    struct timespec t;
+    if (c->arg[0] != CLOCK_REALTIME)
+        return -EINVAL;
+    if (guest_read(&c->m->mem, c->arg[1], &t, sizeof(t)) < 0)
+        return -EFAULT;
+    return t.tv_sec < 0 || (uint64_t)t.tv_nsec >= 1000000000UL ? -EINVAL : -EPERM;
+}
+
+/* mlock, munlock: all memory stays. */
+long sys_mlock(struct call *c)
+{
+    uint64_t begin = c->arg[0] & ~(PAGE_SIZE - 1), len = c->arg[1];
+    if (!len)
+        return 0;
+    if (len > UINT64_MAX - c->arg[0])
+        return -EINVAL;
+    return guest_view(&c->m->mem, begin, c->arg[0] + len - begin) ? 0 : -ENOMEM;
+}
+
+long sys_mlockall(struct call *c)
+{
+    uint32_t flags = (uint32_t)c->arg[0],
+             known = MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT;
+    return !flags || flags & ~known || flags == MCL_ONFAULT ? -EINVAL : 0;
+}
+
+/* No mapping is shared with a file. */
+long sys_msync(struct call *c)
+{
+    uint32_t flags = (uint32_t)c->arg[2], both = MS_ASYNC | MS_SYNC;
+    if (flags & ~(both | MS_INVALIDATE) || (flags & both) == both ||
+        c->arg[0] % PAGE_SIZE)
+        return -EINVAL;
+    struct call range = {c->m, {c->arg[0], c->arg[1]}, 0, 0, 0};
+    return sys_mlock(&range) < 0 ? -ENOMEM : 0;
+}
+
+/* No timer of this kind runs. */
+long sys_getitimer(struct call *c)
+{
+    if ((uint32_t)c->arg[0] > ITIMER_PROF)
+        return -EINVAL;
+    return guest_zero(&c->m->mem, c->arg[1], sizeof(struct itimerval));
+}

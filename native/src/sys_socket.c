@@ -1,0 +1,110 @@
+/* sys_socket.c: socketpair, the one way to a socket that there is: a stream between two
+ * numbers of one program, which is a pipe each way. */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "object_io.h"
+
+#define TYPE_BITS 0xfu
+#define KNOWN_FLAGS ((uint32_t)(MSG_NOSIGNAL | MSG_DONTWAIT))
+
+_Static_assert(SOCK_NONBLOCK == O_NONBLOCK && SOCK_CLOEXEC == O_CLOEXEC, "one name");
+
+/* One end: it reads from a pipe of its own. */
+static long open_end(struct call *c, uint32_t flags)
+{
+    int number = objects_make(&c->m->objects, &c->m->process->files, OPEN_PIPE);
+    if (number < 0)
+        return descriptors_place(&c->m->process->files) < 0 ? -EMFILE : number;
+    return object_open(c, OPEN_SOCKET, flags | O_RDWR, number);
+}
+
+static void join(struct descriptors *d, long first, long second)
+{
+    struct open_file *a = &d->open[descriptors_find(d, (uint32_t)first)];
+    struct open_file *b = &d->open[descriptors_find(d, (uint32_t)second)];
+    a->other = b->object;
+    b->other = a->object;
+}
+
+long sys_socketpair(struct call *c)
+{
+    uint32_t type = (uint32_t)c->arg[1];
+    if (type & ~TYPE_BITS & ~PIPE_FLAGS)
+        return -EINVAL;
+    if ((uint32_t)c->arg[0] != AF_UNIX)
+        return -EAFNOSUPPORT;
+    if ((uint32_t)c->arg[2] > 1)
+        return -EPROTONOSUPPORT;
+    if ((type & TYPE_BITS) != SOCK_STREAM)
+        return -ESOCKTNOSUPPORT;
+    long first = open_end(c, type & PIPE_FLAGS);
+    if (first < 0)
+        return first;
+    long second = open_end(c, type & PIPE_FLAGS);
+    if (second >= 0)
+        join(&c->m->process->files, first, second);
+    return give_both(c, first, second, c->arg[3]);
+}
+
+static int socket_of(const struct call *c, struct handle *h)
+{
+    int ret = handle_of(c, h);
+    return ret == 0 && h->file->kind != OPEN_SOCKET ? -ENOTSOCK : ret;
+}
+
+/* (all) of a message, which is a read or a write with flags for this one time. */
+static long message(struct call *c, object_call *all)
+{
+    struct handle h;
+    uint32_t flags = (uint32_t)c->arg[3];
+    const struct guest_buffer one = {c->arg[1], c->arg[2]};
+    int ret = socket_of(c, &h);
+    if (ret < 0)
+        return ret;
+    if (flags & ~KNOWN_FLAGS)
+        return -EOPNOTSUPP;
+    struct open_file file = *h.file;
+    file.flags |= flags & MSG_DONTWAIT ? O_NONBLOCK : 0;
+    return all(c, &file, &(struct buffers){&one, 1, one.len});
+}
+
+long sys_sendto(struct call *c)
+{
+    if (c->arg[4])
+        return -EISCONN;
+    c->quiet = !!(c->arg[3] & MSG_NOSIGNAL);
+    return message(c, pipe_write);
+}
+
+/* Whoever sends has no address to tell. */
+long sys_recvfrom(struct call *c)
+{
+    const uint32_t none = 0;
+    long n = message(c, pipe_read);
+    if (n >= 0 && c->arg[4] && c->arg[5] && !c->waits &&
+        guest_write(&c->m->mem, c->arg[5], &none, sizeof(none)) < 0)
+        return -EFAULT;
+    return n;
+}
+
+/* The other end finds that nobody writes, or nobody reads, any more. */
+long sys_shutdown(struct call *c)
+{
+    struct handle h;
+    uint32_t how = (uint32_t)c->arg[1];
+    int ret = socket_of(c, &h);
+    if (ret < 0)
+        return ret;
+    if (how > SHUT_RDWR)
+        return -EINVAL;
+    struct open_file was = *h.file;
+    if (how != SHUT_WR)
+        h.file->object = 0;
+    if (how != SHUT_RD)
+        h.file->other = 0;
+    was.object = how == SHUT_WR ? 0 : was.object;
+    was.other = how == SHUT_RD ? 0 : was.other;
+    objects_closed(&c->m->objects, &c->m->process->files, &was);
+    return 0;
+}
