@@ -1033,6 +1033,10 @@ HANDLE {
     case 'h': select(0, 0, 0, 0, 0); break;
     case 'i': read(both[0], &count, 8); break;
     case 'j': close(ends[0]), write(ends[1], "", 1); break;
+    case 'm':
+        timerfd_settime(timer, 0, &soon, 0), usleep(6000);
+        one = (struct pollfd){timer, POLLOUT}, poll(&one, 1, -1);
+        break;
     case 'k': poll(&one, 1, 1000000); break;
     case 'l': timerfd_settime(timer, 0, &soon, 0), read(timer, &count, 8); break;
     }
@@ -1054,6 +1058,7 @@ EMPTY = "deadlock: waits for an empty pipe that nobody can fill"
         ("/g", "deadlock: waits for descriptors that nobody can make ready"),
         ("/h", "deadlock: waits for descriptors that nobody can make ready"),
         ("/i", EMPTY),
+        ("/m", "deadlock: waits for descriptors that nobody can make ready"),
         ("/j", "ended itself with signal 13 (SIGPIPE)"),
     ],
 )
