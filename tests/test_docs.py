@@ -90,14 +90,6 @@ def test_the_configuration_page_has_the_limits_of_sources():
     assert limits.redirects == 5, "the page says five"
 
 
-def test_the_programs_page_lists_the_system_calls_of_the_code():
-    table = re.findall(r"\[__NR_(\w+)\]", text_of("native/src/syscall.c"))
-    page = between(
-        text_of("docs/guest-programs.md"), "system calls: native/src/syscall.c"
-    )
-    assert page == set(table)
-
-
 def test_every_host_call_of_the_header_is_there():
     header = text_of("guest/include/kvm_api.h").partition("/* --- Callbacks")[0]
     named = set(re.findall(r"#define KVM_API_(\w+) 0x", header))

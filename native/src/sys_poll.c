@@ -24,17 +24,18 @@ struct waiting {
 };
 
 /* The events of descriptor (fd) among (events), and POLLERR and POLLHUP; POLLNVAL when
- * it is not open. Notes in (*w) when there will be some. */
+ * it is not open. Notes in (*w) when there will be some; there will be no others when
+ * there are some already, which nobody has asked for. */
 static uint32_t look(const struct machine *m, uint32_t fd, uint32_t events,
                      struct waiting *w)
 {
     int index = descriptors_find(&m->process->files, fd);
     if (index < 0)
         return POLLNVAL;
-    uint32_t ready = ready_events(m, index) & (events | POLLERR | POLLHUP);
+    uint32_t ready = ready_events(m, index);
     uint64_t when = ready ? WAITS_FOR_EVER : ready_at(m, index);
     w->wake = when < w->wake ? when : w->wake;
-    return ready;
+    return ready & (events | POLLERR | POLLHUP);
 }
 
 /* Nothing is ready: it waits, or its time is over, which is 0. */

@@ -31,6 +31,10 @@ long wait_until_ready(struct call *c, uint64_t wake, const char *what)
         c->ends = 1;
         return machine_fail(c->m, "deadlock: waits for %s", what);
     }
+    if (clock_now() >= c->m->deadline) { /* nobody looks while it is made again */
+        c->ends = 1;
+        return machine_fail(c->m, "time limit reached");
+    }
     c->waits = 1;
     c->m->asleep = wake == WAITS_FOR_EVER ? 0 : wake;
     return 0;
