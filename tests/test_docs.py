@@ -29,12 +29,6 @@ def rows(text, columns):
     return [row for row in found if len(row) == columns]
 
 
-def between(text, mark):
-    """The words of the list that follows the comment (mark)."""
-    listed = text.partition(f"<!-- {mark} -->")[2].partition("<!-- end -->")[0]
-    return set(re.findall(r"\w+", listed))
-
-
 def test_the_configuration_page_has_the_keys_of_the_code():
     table = [
         [f"`{name}`", key.kind.expected, code(default(key)), key.meaning]
