@@ -80,6 +80,7 @@ static int fill_memory(struct boot *b, const struct skerry_boot_options *o,
                        ACCESS_READ | ACCESS_EXECUTE, 0);
     image_load(&b->image, o->elf, mem->base, &mem->layout);
     process_init(&b->process, b->image.end, mem->layout.program.end);
+    space_init(&b->machine.space, o->address_space, mem->layout.far_tables.begin);
     memcpy(b->process.files.directory, o->directory, strlen(o->directory) + 1);
     request_describe(&b->machine);
     *rsp = stack_build(mem, &b->image, o);
@@ -173,6 +174,7 @@ static void wire(struct boot *b, const struct skerry_boot_options *o,
     b->fd = -1;
     m->vm.fd = m->vm.vcpu_fd = -1;
     m->process = &b->process;
+    machine_wire(m);
     m->facts = &b->facts;
     m->counters = &b->counters;
     m->console = console_share(console);

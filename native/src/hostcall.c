@@ -66,8 +66,9 @@ int hostcall(struct machine *m)
     struct host_call c = {
         m, {r->rdi, r->rsi, r->rdx, r->rcx, r->r8, r->r9}, r->rdx, GO_ON};
     hostcall_handler *handler = handler_of(number);
+    machine_begin_call(m);
     long ret = handler ? handler(&c) : unknown(m, number);
-    if (m->reason[0])
+    if (machine_end_call(m) < 0 || m->reason[0])
         return STOP_FAILED;
     if (c.stop == GO_ON && !m->again)
         vcpu_return(&m->vm, (uint64_t)ret, c.rdx);

@@ -16,6 +16,38 @@ int machine_fail(struct machine *m, const char *fmt, ...)
     return -EPROTO;
 }
 
+void machine_wire(struct machine *m)
+{
+    m->mem.space = &m->space;
+    m->mem.frames = &m->process->arena;
+    m->mem.bounce = &m->bounce;
+}
+
+int machine_forget_tables(struct machine *m)
+{
+    m->stale_tables = 0;
+    dirty_collect(&m->dirty);
+    if (vm_forget_tables(&m->vm, &m->mem) < 0)
+        return machine_fail(m, "KVM does not take the page tables back");
+    return 0;
+}
+
+void machine_begin_call(struct machine *m)
+{
+    if (m->bounce.first)
+        bounce_drop(&m->mem);
+}
+
+int machine_end_call(struct machine *m)
+{
+    if (m->bounce.first)
+        bounce_settle(&m->mem);
+    if (m->space.exhausted)
+        return machine_fail(m, "out of memory: all of max_memory (%lu MB) is in use",
+                            (unsigned long)(m->facts->max_memory >> 20));
+    return 0;
+}
+
 int machine_watch(struct machine *m, struct skerry_error *err)
 {
     int ret = watch_add(&m->watch, m->vm.run);

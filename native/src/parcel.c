@@ -18,12 +18,19 @@ struct snapshot_parcel {
     struct layout layout;
     struct process process;
     struct program_facts facts;
-    uint64_t regexes; /* bytes of them, behind this */
+    struct space space; /* its ranges are behind this, ... */
+    uint64_t regexes;   /* ... and so many bytes of regular expressions behind them */
 };
+
+static size_t ranges_size(const struct space *s)
+{
+    return s->count * sizeof(*s->range);
+}
 
 size_t skerry_snapshot_size(const struct skerry_snapshot *s)
 {
-    return sizeof(struct snapshot_parcel) + regexes_packed(&s->regexes);
+    return sizeof(struct snapshot_parcel) + ranges_size(&s->space) +
+           regexes_packed(&s->regexes);
 }
 
 int skerry_snapshot_export(const struct skerry_snapshot *s, void *dst)
@@ -36,9 +43,14 @@ int skerry_snapshot_export(const struct skerry_snapshot *s, void *dst)
                                 .layout = s->layout,
                                 .process = s->process,
                                 .facts = s->facts,
+                                .space = s->space,
                                 .regexes = regexes_packed(&s->regexes)};
+    uint8_t *at = (uint8_t *)dst + sizeof(p);
+    p.space.range = NULL;
     memcpy(dst, &p, sizeof(p));
-    regexes_pack(&s->regexes, (uint8_t *)dst + sizeof(p));
+    if (s->space.count)
+        memcpy(at, s->space.range, ranges_size(&s->space));
+    regexes_pack(&s->regexes, at + ranges_size(&s->space));
     return s->fd;
 }
 
@@ -46,7 +58,8 @@ static int unpack(const struct snapshot_parcel *p, size_t size,
                   struct skerry_error *err)
 {
     if (size < sizeof(*p) || p->magic != PARCEL_MAGIC || p->size != sizeof(*p) ||
-        p->regexes != size - sizeof(*p))
+        p->space.count > SPACE_RANGES ||
+        p->regexes + ranges_size(&p->space) != size - sizeof(*p))
         return skerry_refuse(err, EINVAL, "frozen machine",
                              "it was made by another version of skerry");
     struct kvm *kvm = kvm_get(err);
@@ -55,6 +68,16 @@ static int unpack(const struct snapshot_parcel *p, size_t size,
     kvm->ring0_stub = p->ring0_stub;
     kvm->tss_type = p->tss_type;
     return 0;
+}
+
+static int unpack_space(struct space *to, const struct snapshot_parcel *p,
+                        const uint8_t *ranges, struct skerry_error *err)
+{
+    struct far_range copy[SPACE_RANGES];
+    struct space from = p->space;
+    from.range = copy;
+    memcpy(copy, ranges, ranges_size(&from)); /* a parcel has no alignment */
+    return space_copy(to, &from) < 0 ? skerry_fail(err, "far ranges") : 0;
 }
 
 int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_shm *shm,
@@ -76,7 +99,11 @@ int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_s
                                   .facts = p->facts,
                                   .shm = shm_share(shm)};
     files_init(&s->files, -1, OPENER_START, NULL);
-    ret = regexes_unpack(&s->regexes, p + 1, p->regexes, err);
+    const uint8_t *ranges = (const uint8_t *)(p + 1);
+    ret = unpack_space(&s->space, p, ranges, err);
+    if (ret == 0)
+        ret = regexes_unpack(&s->regexes, ranges + ranges_size(&p->space), p->regexes,
+                             err);
     if (ret == 0 && !s->facts.is_storage)
         ret = memory_map(fd, s->layout.slot_size, MAP_FROZEN, &s->frozen, err);
     if (ret < 0) {

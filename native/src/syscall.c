@@ -101,8 +101,9 @@ int syscall_answer(struct machine *m)
     struct call c = {m, {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9}, 0};
     syscall_handler *handler = number < SYSCALL_NUMBERS ? table[number] : NULL;
     m->touched = 1;
+    machine_begin_call(m);
     long ret = handler ? handler(&c) : unknown(m, number);
-    if (c.ends)
+    if (machine_end_call(m) < 0 || c.ends)
         return -EPROTO;
     vcpu_return(&m->vm, (uint64_t)ret, r->rdx);
     return 0;
