@@ -8,7 +8,7 @@
 
 #include "bare.h"
 #include "demand.h"
-#include "image.h"
+#include "image_far.h"
 #include "paging.h"
 #include "stack.h"
 
@@ -37,10 +37,12 @@ static void check_image(const struct image *image)
 {
     const struct layout *l = &b.machine.mem.layout;
     demand(image->count > 0 && image->count <= IMAGE_SEGMENTS);
-    demand(image->end > l->program.begin && image->end <= l->program.end);
-    for (uint32_t i = 0; i < image->count; i++)
-        demand(region_holds(l->program, image->segment[i].addr,
-                            image->segment[i].mem_size));
+    demand(image->end >= l->program.begin && image->end <= l->program.end);
+    for (uint32_t i = 0; i < image->count; i++) {
+        uint64_t addr = image->segment[i].addr, size = image->segment[i].mem_size;
+        demand(region_holds(l->program, addr, size) ||
+               region_holds(l->far, addr, size));
+    }
     demand(paging_access(b.machine.mem.base, l, image->entry) & ACCESS_EXECUTE);
 }
 
@@ -49,12 +51,14 @@ static void load(const struct image *image, const uint8_t *file)
     struct guestmem *mem = &b.machine.mem;
     const struct skerry_boot_options options = {0};
     image_load(image, file, mem->base, &mem->layout);
-    check_image(image);
     check_outside();
     process_init(&b.process, image->end, mem->layout.program.end);
+    if (image_load_far(image, file, mem) == 0)
+        check_image(image);
     demand(stack_build(mem, image, &options) > 0);
     demand(madvise(mem->base, mem->layout.slot_size, MADV_DONTNEED) == 0);
     dirty_forget(&b.machine.dirty);
+    demand(space_copy(&b.machine.space, &b.frozen.space) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -63,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct skerry_error err;
     if (!b.machine.mem.base)
         bare_open(&b, MAX_MEMORY_MIN, 0);
-    int ret = image_parse(&image, data, size, b.machine.mem.layout.program, &err);
+    int ret = image_parse(&image, data, size, &b.machine.mem.layout, &err);
     if (ret == 0)
         load(&image, data);
     else

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "image.h"
+#include "image_far.h"
 #include "memory.h"
 #include "paging.h"
 #include "paused.h"
@@ -17,6 +17,7 @@
 #include "stack.h"
 #include "storage.h"
 #include "stubs.h"
+#include "sys_far.h"
 #include "warmup.h"
 
 #define START_UP "start-up"
@@ -51,8 +52,7 @@ static int describe(struct boot *b, const struct skerry_boot_options *o,
              o->arg_header ? o->arg_header : "");
     if (layout_make(&b->machine.mem.layout, o->max_memory, shm) < 0)
         return skerry_refuse(err, EINVAL, "max_memory", "expected 8 MB to 4 GB");
-    return image_parse(&b->image, o->elf, o->elf_len, b->machine.mem.layout.program,
-                       err);
+    return image_parse(&b->image, o->elf, o->elf_len, &b->machine.mem.layout, err);
 }
 
 static int make_memory(struct boot *b, const struct skerry_boot_options *o,
@@ -81,6 +81,9 @@ static int fill_memory(struct boot *b, const struct skerry_boot_options *o,
     image_load(&b->image, o->elf, mem->base, &mem->layout);
     process_init(&b->process, b->image.end, mem->layout.program.end);
     space_init(&b->machine.space, o->address_space, mem->layout.far_tables.begin);
+    if (image_load_far(&b->image, o->elf, mem) < 0)
+        return skerry_refuse(err, ENOMEM, "load",
+                             "no memory for the program: raise max_memory");
     memcpy(b->process.files.directory, o->directory, strlen(o->directory) + 1);
     request_describe(&b->machine);
     *rsp = stack_build(mem, &b->image, o);
@@ -143,6 +146,11 @@ static int wait(struct boot *b, const struct skerry_boot_options *o,
     int ret = machine_freeze_registers(m, err);
     if (ret == 0 && paused_waits(m))
         paused_freeze(m);
+    if (ret == 0 && o->is_storage && far_fill(m) < 0)
+        ret = skerry_refuse(err, ENOMEM, "freeze",
+                            "a storage program has all of its memory from the start, "
+                            "and has mapped more than max_memory: raise it, or map "
+                            "with PROT_NONE");
     if (ret == 0 && o->warmup_requests && !o->is_storage)
         ret = warmup_run(m, o, &b->call, err);
     return ret;

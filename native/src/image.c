@@ -46,7 +46,7 @@ static int read_header(Elf64_Ehdr *h, const uint8_t *file, uint64_t len,
     return 0;
 }
 
-static int check_segment(const struct segment *s, uint64_t len, struct region program,
+static int check_segment(const struct segment *s, uint64_t len, const struct layout *l,
                          struct skerry_error *err)
 {
     if (s->file_offset > len || s->file_size > len - s->file_offset)
@@ -57,12 +57,16 @@ static int check_segment(const struct segment *s, uint64_t len, struct region pr
         return skerry_refuse(err, ENOEXEC, STEP,
                              "segment at 0x%lx has more file than memory",
                              (unsigned long)s->addr);
-    if (!region_holds(program, s->addr, s->mem_size))
-        return skerry_refuse(err, ENOEXEC, STEP,
-                             "segment at 0x%lx, %lu bytes, lies outside the program's "
-                             "memory 0x%lx..0x%lx: raise max_memory, or link elsewhere",
-                             (unsigned long)s->addr, (unsigned long)s->mem_size,
-                             (unsigned long)program.begin, (unsigned long)program.end);
+    if (!region_holds(l->program, s->addr, s->mem_size) &&
+        !region_holds(l->far, s->addr, s->mem_size))
+        return skerry_refuse(
+            err, ENOEXEC, STEP,
+            "segment at 0x%lx, %lu bytes, lies outside the program's "
+            "memory 0x%lx..0x%lx: raise max_memory, or link elsewhere, "
+            "such as above 0x%lx",
+            (unsigned long)s->addr, (unsigned long)s->mem_size,
+            (unsigned long)l->program.begin, (unsigned long)l->program.end,
+            (unsigned long)l->far.begin);
     return 0;
 }
 
@@ -86,7 +90,7 @@ static int access_of(uint32_t flags)
 }
 
 static int add_segment(struct image *image, const Elf64_Phdr *p, uint64_t bias,
-                       uint64_t len, struct region program, struct skerry_error *err)
+                       uint64_t len, const struct layout *l, struct skerry_error *err)
 {
     struct segment s = {p->p_vaddr + bias, p->p_memsz, p->p_offset, p->p_filesz,
                         access_of(p->p_flags)};
@@ -95,12 +99,12 @@ static int add_segment(struct image *image, const Elf64_Phdr *p, uint64_t bias,
     if (image->count == IMAGE_SEGMENTS)
         return skerry_refuse(err, ENOEXEC, STEP, "more than %d segments",
                              IMAGE_SEGMENTS);
-    int ret = check_segment(&s, len, program, err);
+    int ret = check_segment(&s, len, l, err);
     if (ret == 0)
         ret = check_overlap(image, &s, err);
     if (ret < 0)
         return ret;
-    if (s.addr + s.mem_size > image->end)
+    if (s.addr < l->far.begin && s.addr + s.mem_size > image->end)
         image->end = s.addr + s.mem_size;
     image->segment[image->count++] = s;
     return 0;
@@ -133,7 +137,7 @@ static void find_headers(struct image *image, const Elf64_Ehdr *h)
 }
 
 static int add_segments(struct image *image, const Elf64_Ehdr *h, const uint8_t *file,
-                        uint64_t len, struct region program, struct skerry_error *err)
+                        uint64_t len, const struct layout *l, struct skerry_error *err)
 {
     uint64_t bias = h->e_type == ET_DYN ? PIE_BASE : 0;
     for (uint32_t i = 0; i < h->e_phnum; i++) {
@@ -143,8 +147,7 @@ static int add_segments(struct image *image, const Elf64_Ehdr *h, const uint8_t 
             return skerry_refuse(
                 err, ENOEXEC, STEP,
                 "dynamically linked; link with -static or -static-pie");
-        int ret =
-            p.p_type == PT_LOAD ? add_segment(image, &p, bias, len, program, err) : 0;
+        int ret = p.p_type == PT_LOAD ? add_segment(image, &p, bias, len, l, err) : 0;
         if (ret < 0)
             return ret;
     }
@@ -152,13 +155,14 @@ static int add_segments(struct image *image, const Elf64_Ehdr *h, const uint8_t 
 }
 
 int image_parse(struct image *image, const uint8_t *file, uint64_t len,
-                struct region program, struct skerry_error *err)
+                const struct layout *l, struct skerry_error *err)
 {
     Elf64_Ehdr h;
     memset(image, 0, sizeof(*image));
+    image->end = l->program.begin;
     int ret = read_header(&h, file, len, err);
     if (ret == 0)
-        ret = add_segments(image, &h, file, len, program, err);
+        ret = add_segments(image, &h, file, len, l, err);
     if (ret < 0)
         return ret;
     image->entry = h.e_entry + (h.e_type == ET_DYN ? PIE_BASE : 0);
@@ -171,10 +175,14 @@ void image_load(const struct image *image, const uint8_t *file, uint8_t *base,
 {
     for (uint32_t i = 0; i < image->count; i++) {
         const struct segment *s = &image->segment[i];
+        if (s->addr >= l->far.begin)
+            continue;
         paging_protect(base, l, s->addr, s->mem_size, ACCESS_NONE, 0);
     }
     for (uint32_t i = 0; i < image->count; i++) {
         const struct segment *s = &image->segment[i];
+        if (s->addr >= l->far.begin)
+            continue;
         memcpy(base + s->addr, file + s->file_offset, s->file_size);
         paging_protect(base, l, s->addr, s->mem_size, s->access, 1);
     }

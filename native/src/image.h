@@ -12,21 +12,23 @@ struct segment {
     int access; /* ACCESS_* */
 };
 
-/* A program that was checked: nothing in it points outside the file or (program). */
+/* A program that was checked: nothing in it points outside the file, or the addresses
+ * that a program may have. */
 struct image {
     struct segment segment[IMAGE_SEGMENTS];
     uint32_t count;
-    uint64_t entry, end;   /* addresses */
+    uint64_t entry, end;   /* addresses; end is that of what is not far */
     uint64_t headers_addr; /* of the program headers in memory, or 0 */
     uint32_t header_count, header_size;
 };
 
-/* Reads and checks (len) bytes at (file); segments must lie in (program). Returns 0 or
- * -ENOEXEC with the reason. */
+/* Reads and checks (len) bytes at (file); segments must lie in the program's memory of
+ * (l), or be far. Returns 0 or -ENOEXEC with the reason. */
 int image_parse(struct image *image, const uint8_t *file, uint64_t len,
-                struct region program, struct skerry_error *err);
+                const struct layout *l, struct skerry_error *err);
 
-/* Copies a checked image into slot 0 at (base), and sets the access of its pages. */
+/* Copies what is not far of a checked image into slot 0 at (base), and sets the access
+ * of its pages. For the rest there is image_load_far. */
 void image_load(const struct image *image, const uint8_t *file, uint8_t *base,
                 const struct layout *l);
 

@@ -9,7 +9,7 @@
 
 #define MEMORY (12UL << 20)
 
-static const struct region program = {PROGRAM_LOW, MEMORY};
+static struct layout layout;
 static struct image image;
 static struct skerry_error error;
 
@@ -19,7 +19,8 @@ static int parse(const void *file, size_t len)
     uint8_t *copy = malloc(len ? len : 1);
     memcpy(copy, file, len);
     memset(&error, 0, sizeof(error));
-    int ret = image_parse(&image, copy, len, program, &error);
+    CHECK_EQ(layout_make(&layout, MEMORY, 0), 0);
+    int ret = image_parse(&image, copy, len, &layout, &error);
     free(copy);
     return ret;
 }
@@ -164,7 +165,6 @@ TEST(the_number_of_segments_has_a_bound)
     CHECK_TEXT(error.text, "more than 32 segments");
 }
 
-static struct layout layout;
 static uint8_t *base;
 
 static void begin_load(void)
