@@ -42,10 +42,11 @@ int machine_end_call(struct machine *m)
 {
     if (m->bounce.first)
         bounce_settle(&m->mem);
-    if (m->space.exhausted)
-        return machine_fail(m, "out of memory: all of max_memory (%lu MB) is in use",
+    if (!m->space.exhausted)
+        return 0;
+    m->reason[0] = 0; /* that something cannot be read is not why */
+    return machine_fail(m, "out of memory: all of max_memory (%lu MB) is in use",
                             (unsigned long)(m->facts->max_memory >> 20));
-    return 0;
 }
 
 int machine_watch(struct machine *m, struct skerry_error *err)

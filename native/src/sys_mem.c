@@ -173,7 +173,7 @@ static long map_memory(struct machine *m, const struct call *c, uint64_t len,
     uint64_t addr = c->arg[0], flags = c->arg[3];
     if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))
         return map_fixed(m, addr, len, access, !(flags & MAP_FIXED_NOREPLACE));
-    uint64_t hint = page_round(addr);
+    uint64_t hint = addr & ~(PAGE_SIZE - 1);
     if (hint && !in_use(m, hint, len)) {
         long ret = map_at(m, hint, len, access);
         if (ret >= 0)
