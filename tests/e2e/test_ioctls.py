@@ -41,6 +41,7 @@ PROGRAMS = {
     "twice": {"source": TWICE},
     "many": {"source": MANY},
 }
+FIONBIO = "ioctl 0x5421"  # the event loop's, before it waits for a message
 
 
 @pytest.fixture
@@ -88,7 +89,9 @@ def test_a_storage_call_is_three_kvm_runs_and_no_other_ioctl(traced):
 
 def test_many_requests_are_as_many_kvm_runs(traced):
     seen, _ = traced("/hello", count=50)
-    assert seen == ["KVM_RUN"] * 50
+    others = [each for each in seen if each != "KVM_RUN"]
+    assert len(seen) - len(others) == 50
+    assert others in ([], [FIONBIO]), "but for a word with the supervisor"
 
 
 def test_an_unknown_program_is_no_ioctl_at_all(traced):
