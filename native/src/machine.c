@@ -46,7 +46,7 @@ int machine_end_call(struct machine *m)
         return 0;
     m->reason[0] = 0; /* that something cannot be read is not why */
     return machine_fail(m, "out of memory: all of max_memory (%lu MB) is in use",
-                            (unsigned long)(m->facts->max_memory >> 20));
+                        (unsigned long)(m->facts->max_memory >> 20));
 }
 
 int machine_watch(struct machine *m, struct skerry_error *err)
