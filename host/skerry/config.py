@@ -64,8 +64,8 @@ class AllowedPath:
 class Program:
     """One program as configured, with its group's defaults and ours filled in.
 
-    Times are in seconds, memory is in MB. (main_arguments) is None when nobody
-    configured any; (environment) holds "KEY=VALUE" strings."""
+    Times are in seconds, memory is in MB, (address_space) in GB. (main_arguments) is
+    None when nobody configured any; (environment) holds "KEY=VALUE" strings."""
 
     name: str
     group: str
@@ -84,6 +84,7 @@ class Program:
     max_storage_time: float
     max_memory: int
     max_request_memory: int
+    address_space: int
     concurrency: int
     max_queue: int
     main_arguments: tuple[str, ...] | None

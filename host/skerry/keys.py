@@ -143,6 +143,9 @@ KEYS = {
         128,
         "what one request may write to; at most max_memory",
     ),
+    "address_space": Key(
+        Integer(1, 65536, "GB"), 1024, "what the program may map, used or not"
+    ),
     "concurrency": Key(Integer(1, 1024), 16, "requests at the same time"),
     # 16 requests for each of 16 clones: who would wait for more is told to come back.
     "max_queue": Key(

@@ -5,7 +5,7 @@ from skerry.config import FromHeader, Warmup
 from skerry.config import Program as Config
 from skerry.started import Started
 
-MB = 1 << 20
+MB, GB = 1 << 20, 1 << 30
 _STATE_FILE = "state"
 # A function that is found when it is first called would be found again in each request,
 # as what was found is put back.
@@ -46,6 +46,7 @@ def boot_options(
         argv=arguments(config, kind),
         environment=[*linking, *environment(config, kind)],
         max_memory=config.max_memory * MB,
+        address_space=config.address_space * GB,
         max_request_memory=config.max_request_memory * MB,
         max_boot_time=config.max_boot_time,
         is_storage=kind == "storage",

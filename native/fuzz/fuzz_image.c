@@ -8,7 +8,7 @@
 
 #include "bare.h"
 #include "demand.h"
-#include "image.h"
+#include "image_far.h"
 #include "paging.h"
 #include "stack.h"
 
@@ -39,10 +39,12 @@ static void check_image(const struct image *image)
 {
     const struct layout *l = &b.machine.mem.layout;
     demand(image->count > 0 && image->count <= IMAGE_SEGMENTS);
-    demand(image->end > l->program.begin && image->end <= l->program.end);
-    for (uint32_t i = 0; i < image->count; i++)
-        demand(region_holds(l->program, image->segment[i].addr,
-                            image->segment[i].mem_size));
+    demand(image->end >= l->program.begin && image->end <= l->program.end);
+    for (uint32_t i = 0; i < image->count; i++) {
+        uint64_t addr = image->segment[i].addr, size = image->segment[i].mem_size;
+        demand(region_holds(l->program, addr, size) ||
+               region_holds(l->far, addr, size));
+    }
     demand(paging_access(b.machine.mem.base, l, image->entry) & ACCESS_EXECUTE);
 }
 
@@ -59,14 +61,15 @@ static void check_interpreter(const struct image *image, const uint8_t *file,
 static void load_linker(const struct image *image, const uint8_t *file, size_t size)
 {
     const struct layout *l = &b.machine.mem.layout;
-    const struct region rest = {page_up(image->end), l->program.end};
+    const struct layout rest = image_rest(image, l);
     struct image linker;
     struct skerry_error err;
-    if (image_parse(&linker, file, size, rest, rest.begin, &err) < 0)
+    if (image_parse(&linker, file, size, &rest, rest.program.begin, &err) < 0)
         return;
-    demand(linker.bias == 0 || linker.bias >= rest.begin);
+    demand(linker.bias == 0 || linker.bias >= rest.program.begin);
     for (uint32_t i = 0; i < linker.count; i++)
-        demand(region_holds(rest, linker.segment[i].addr, linker.segment[i].mem_size));
+        demand(region_holds(rest.program, linker.segment[i].addr,
+                            linker.segment[i].mem_size));
     image_load(&linker, file, b.machine.mem.base, l);
     check_image(&linker);
 }
@@ -76,17 +79,18 @@ static void load(const struct image *image, const uint8_t *file, size_t size)
     struct guestmem *mem = &b.machine.mem;
     const struct skerry_boot_options options = {0};
     image_load(image, file, mem->base, &mem->layout);
-    check_image(image);
     if (image->interpreter) {
         check_interpreter(image, file, size);
         load_linker(image, file, size);
-        check_image(image);
     }
     check_outside(image->executable_stack);
     process_init(&b.process, image->end, mem->layout.program.end);
+    if (image_load_far(image, file, mem) == 0)
+        check_image(image);
     demand(stack_build(mem, image, &options) > 0);
     demand(madvise(mem->base, mem->layout.slot_size, MADV_DONTNEED) == 0);
     dirty_forget(&b.machine.dirty);
+    demand(space_copy(&b.machine.space, &b.frozen.space) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -95,8 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct skerry_error err;
     if (!b.machine.mem.base)
         bare_open(&b, MAX_MEMORY_MIN, 0);
-    int ret =
-        image_parse(&image, data, size, b.machine.mem.layout.program, PIE_BASE, &err);
+    int ret = image_parse(&image, data, size, &b.machine.mem.layout, PIE_BASE, &err);
     if (ret == 0)
         load(&image, data, size);
     else

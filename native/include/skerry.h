@@ -69,6 +69,7 @@ struct skerry_boot_options {
     uint32_t is_storage;
     uint32_t debug;                 /* is_debug says 1, breakpoints are logged */
     uint64_t max_memory;            /* multiple of 4096 */
+    uint64_t address_space;         /* bytes that may be mapped beyond that */
     uint64_t max_request_memory;    /* pages one request may write, in bytes */
     uint64_t boot_ns;               /* limit of start-up */
     struct skerry_shm *shm;         /* or NULL */

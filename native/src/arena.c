@@ -57,6 +57,14 @@ uint64_t arena_take(struct arena *a, uint64_t len, uint64_t *stale)
     return 0;
 }
 
+uint64_t arena_room(const struct arena *a)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < a->count; i++)
+        sum += size_of(a->free[i]);
+    return sum;
+}
+
 int arena_is_free(const struct arena *a, uint64_t addr, uint64_t len)
 {
     for (uint32_t i = 0; i < a->count; i++)

@@ -23,6 +23,9 @@ void arena_init(struct arena *a, struct region whole);
  */
 uint64_t arena_take(struct arena *a, uint64_t len, uint64_t *stale);
 
+/* Bytes that are free, in one piece or not. */
+uint64_t arena_room(const struct arena *a);
+
 /* Tells if all of [addr, addr + len) is free. */
 int arena_is_free(const struct arena *a, uint64_t addr, uint64_t len);
 

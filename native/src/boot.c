@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "image_far.h"
 #include "linker.h"
 #include "memory.h"
 #include "paging.h"
@@ -17,6 +18,7 @@
 #include "stack.h"
 #include "storage.h"
 #include "stubs.h"
+#include "sys_far.h"
 #include "vdso.h"
 #include "warmup.h"
 
@@ -38,13 +40,13 @@ struct boot {
 static int parse(struct boot *b, const struct skerry_boot_options *o,
                  struct skerry_error *err)
 {
-    struct region program = b->machine.mem.layout.program;
-    int ret = image_parse(&b->image, o->elf, o->elf_len, program, PIE_BASE, err);
+    const struct layout *l = &b->machine.mem.layout;
+    int ret = image_parse(&b->image, o->elf, o->elf_len, l, PIE_BASE, err);
     if (ret < 0)
         return ret;
     if (b->image.interpreter)
         b->machine.files.missing = &b->missing;
-    return linker_find(&b->linker, &b->image, program, o->opener, b->machine.files.who,
+    return linker_find(&b->linker, &b->image, l, o->opener, b->machine.files.who,
                        clock_now() + o->boot_ns, err);
 }
 
@@ -97,6 +99,10 @@ static int fill_memory(struct boot *b, const struct skerry_boot_options *o,
     image_load(&b->image, o->elf, mem->base, &mem->layout);
     linker_load(&b->linker, mem->base, &mem->layout);
     process_init(&b->process, b->image.end, mem->layout.program.end);
+    space_init(&b->machine.space, o->address_space, mem->layout.far_tables.begin);
+    if (image_load_far(&b->image, o->elf, mem) < 0)
+        return skerry_refuse(err, ENOMEM, "load",
+                             "no memory for the program: raise max_memory");
     memcpy(b->process.files.directory, o->directory, strlen(o->directory) + 1);
     request_describe(&b->machine);
     *rsp = stack_build(mem, &b->image, o);
@@ -166,6 +172,11 @@ static int wait(struct boot *b, const struct skerry_boot_options *o,
     int ret = machine_freeze_registers(m, err);
     if (ret == 0 && paused_waits(m))
         paused_freeze(m);
+    if (ret == 0 && o->is_storage && far_fill(m) < 0)
+        ret = skerry_refuse(err, ENOMEM, "freeze",
+                            "a storage program has all of its memory from the start, "
+                            "and has mapped more than max_memory: raise it, or map "
+                            "with PROT_NONE");
     if (ret == 0 && o->warmup_requests && !o->is_storage)
         ret = warmup_run(m, o, &b->call, err);
     return ret;
@@ -197,6 +208,7 @@ static void wire(struct boot *b, const struct skerry_boot_options *o,
     b->fd = -1;
     m->vm.fd = m->vm.vcpu_fd = -1;
     m->process = &b->process;
+    machine_wire(m);
     m->facts = &b->facts;
     m->counters = &b->counters;
     m->console = console_share(console);
@@ -231,5 +243,5 @@ int skerry_check_program(const uint8_t *elf, size_t elf_len, uint64_t max_memory
     struct image image;
     if (layout_make(&layout, max_memory, 0) < 0)
         return skerry_refuse(err, EINVAL, "max_memory", "expected 8 MB to 4 GB");
-    return image_parse(&image, elf, elf_len, layout.program, PIE_BASE, err);
+    return image_parse(&image, elf, elf_len, &layout, PIE_BASE, err);
 }

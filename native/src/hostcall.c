@@ -66,12 +66,14 @@ int hostcall(struct machine *m)
     struct host_call c = {
         m, {r->rdi, r->rsi, r->rdx, r->rcx, r->r8, r->r9}, r->rdx, GO_ON};
     hostcall_handler *handler = handler_of(number);
+    machine_begin_call(m);
     if (m->trace)
         trace_enter(m->trace, &m->mem, SKERRY_CALL_HOST, number, c.arg);
     long ret = handler ? handler(&c) : unknown(m, number);
+    int failed = machine_end_call(m) < 0 || m->reason[0];
     if (m->trace && !m->again)
-        trace_leave(m->trace, &m->mem, ret, c.stop != GO_ON || m->reason[0]);
-    if (m->reason[0])
+        trace_leave(m->trace, &m->mem, ret, c.stop != GO_ON || failed);
+    if (failed)
         return STOP_FAILED;
     if (c.stop == GO_ON && !m->again)
         vcpu_return(&m->vm, (uint64_t)ret, c.rdx);

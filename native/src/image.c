@@ -47,7 +47,7 @@ static int read_header(Elf64_Ehdr *h, const uint8_t *file, uint64_t len,
     return 0;
 }
 
-static int check_segment(const struct segment *s, uint64_t len, struct region program,
+static int check_segment(const struct segment *s, uint64_t len, const struct layout *l,
                          struct skerry_error *err)
 {
     if (s->file_offset > len || s->file_size > len - s->file_offset)
@@ -58,12 +58,16 @@ static int check_segment(const struct segment *s, uint64_t len, struct region pr
         return skerry_refuse(err, ENOEXEC, STEP,
                              "segment at 0x%lx has more file than memory",
                              (unsigned long)s->addr);
-    if (!region_holds(program, s->addr, s->mem_size))
-        return skerry_refuse(err, ENOEXEC, STEP,
-                             "segment at 0x%lx, %lu bytes, lies outside the program's "
-                             "memory 0x%lx..0x%lx: raise max_memory, or link elsewhere",
-                             (unsigned long)s->addr, (unsigned long)s->mem_size,
-                             (unsigned long)program.begin, (unsigned long)program.end);
+    if (!region_holds(l->program, s->addr, s->mem_size) &&
+        !region_holds(l->far, s->addr, s->mem_size))
+        return skerry_refuse(
+            err, ENOEXEC, STEP,
+            "segment at 0x%lx, %lu bytes, lies outside the program's "
+            "memory 0x%lx..0x%lx: raise max_memory, or link elsewhere, "
+            "such as above 0x%lx",
+            (unsigned long)s->addr, (unsigned long)s->mem_size,
+            (unsigned long)l->program.begin, (unsigned long)l->program.end,
+            (unsigned long)l->far.begin);
     return 0;
 }
 
@@ -87,7 +91,7 @@ static int access_of(uint32_t flags)
 }
 
 static int add_segment(struct image *image, const Elf64_Phdr *p, uint64_t bias,
-                       uint64_t len, struct region program, struct skerry_error *err)
+                       uint64_t len, const struct layout *l, struct skerry_error *err)
 {
     struct segment s = {p->p_vaddr + bias, p->p_memsz, p->p_offset, p->p_filesz,
                         access_of(p->p_flags)};
@@ -96,12 +100,12 @@ static int add_segment(struct image *image, const Elf64_Phdr *p, uint64_t bias,
     if (image->count == IMAGE_SEGMENTS)
         return skerry_refuse(err, ENOEXEC, STEP, "more than %d segments",
                              IMAGE_SEGMENTS);
-    int ret = check_segment(&s, len, program, err);
+    int ret = check_segment(&s, len, l, err);
     if (ret == 0)
         ret = check_overlap(image, &s, err);
     if (ret < 0)
         return ret;
-    if (s.addr + s.mem_size > image->end)
+    if (s.addr < l->far.begin && s.addr + s.mem_size > image->end)
         image->end = s.addr + s.mem_size;
     image->segment[image->count++] = s;
     return 0;
@@ -160,14 +164,14 @@ static int take_interpreter(struct image *image, const Elf64_Phdr *p,
 struct source {
     const uint8_t *file;
     uint64_t len;
-    struct region program;
+    const struct layout *layout;
 };
 
 static int add_header(struct image *image, const Elf64_Phdr *p, const struct source *s,
                       struct skerry_error *err)
 {
     if (p->p_type == PT_LOAD)
-        return add_segment(image, p, image->bias, s->len, s->program, err);
+        return add_segment(image, p, image->bias, s->len, s->layout, err);
     if (p->p_type == PT_INTERP)
         return take_interpreter(image, p, s->file, s->len, err);
     if (p->p_type == PT_GNU_STACK)
@@ -216,11 +220,12 @@ static int add_headers(struct image *image, const Elf64_Ehdr *h, const struct so
 }
 
 int image_parse(struct image *image, const uint8_t *file, uint64_t len,
-                struct region program, uint64_t base, struct skerry_error *err)
+                const struct layout *l, uint64_t base, struct skerry_error *err)
 {
     Elf64_Ehdr h;
-    const struct source source = {file, len, program};
+    const struct source source = {file, len, l};
     memset(image, 0, sizeof(*image));
+    image->end = l->program.begin;
     int ret = read_header(&h, file, len, err);
     if (ret == 0)
         ret = find_bias(image, &h, file, base, err);
@@ -233,6 +238,14 @@ int image_parse(struct image *image, const uint8_t *file, uint64_t len,
     return check_entry(image, err);
 }
 
+struct layout image_rest(const struct image *image, const struct layout *l)
+{
+    struct layout rest = *l;
+    rest.program.begin = page_up(image->end);
+    rest.far.begin = rest.far.end;
+    return rest;
+}
+
 static void widen(uint8_t *base, const struct layout *l, struct region r, int access)
 {
     paging_protect(base, l, r.begin, r.end - r.begin, access, 1);
@@ -243,10 +256,14 @@ void image_load(const struct image *image, const uint8_t *file, uint8_t *base,
 {
     for (uint32_t i = 0; i < image->count; i++) {
         const struct segment *s = &image->segment[i];
+        if (s->addr >= l->far.begin)
+            continue;
         paging_protect(base, l, s->addr, s->mem_size, ACCESS_NONE, 0);
     }
     for (uint32_t i = 0; i < image->count; i++) {
         const struct segment *s = &image->segment[i];
+        if (s->addr >= l->far.begin)
+            continue;
         memcpy(base + s->addr, file + s->file_offset, s->file_size);
         paging_protect(base, l, s->addr, s->mem_size, s->access, 1);
     }

@@ -23,9 +23,12 @@
  *                inbox                 request bodies, storage arguments
  *                2 MB hole
  *                page tables           not mapped: no guest instruction reaches them
+ *                tables of far addresses   likewise; used from its beginning on
  *      ------    end of memory slot 0
  *                2 MB hole
  *                shared memory         memory slot 1, the same pages in every clone
+ *      F         far addresses, up to 2^47: ranges of the program's own choice; what is
+ *                behind them are pages of the mmap arena (see far.h)
  */
 #ifndef SKERRY_LAYOUT_H
 #define SKERRY_LAYOUT_H
@@ -60,6 +63,8 @@
 #define MAX_MEMORY_MIN (8UL << 20)
 #define MAX_MEMORY_MAX (4UL << 30)
 #define SHM_MAX (1UL << 30)
+#define FAR_ALIGN (1UL << 30) /* no page directory is shared with what is below */
+#define FAR_END ((1UL << 47) - PAGE_SIZE)
 
 struct region {
     uint64_t begin, end; /* end is not part of it */
@@ -70,11 +75,13 @@ struct layout {
     struct region main_stack;
     struct region call_stack;
     struct region inbox;
-    struct region shm;    /* empty when there is none */
-    uint64_t tables;      /* page tables: two PML4s, PDPT, PDs, then all leaf tables */
-    uint64_t leaf_tables; /* entry of address a is at leaf_tables + (a >> 12) * 8 */
-    uint64_t mapped_end;  /* addresses below this have an entry */
-    uint64_t slot_size;   /* of memory slot 0 */
+    struct region shm;        /* empty when there is none */
+    uint64_t tables;          /* page tables: PML4, PDPT, PDs, then all leaf tables */
+    uint64_t leaf_tables;     /* entry of address a is at leaf_tables + (a >> 12) * 8 */
+    uint64_t mapped_end;      /* addresses below this have an entry */
+    uint64_t slot_size;       /* of memory slot 0 */
+    struct region far_tables; /* page tables of far addresses: room for them */
+    struct region far;        /* addresses that are not those of memory */
 };
 
 /* Computes the layout for (max_memory) bytes, a multiple of the page size, and (shm)

@@ -77,19 +77,19 @@ static int blame(const char *path, int code, struct skerry_error *err)
                          text);
 }
 
-int linker_find(struct linker *linker, struct image *program, struct region memory,
+int linker_find(struct linker *linker, struct image *program, const struct layout *l,
                 int opener, enum opener_who who, uint64_t until,
                 struct skerry_error *err)
 {
     const char *path = program->interpreter;
-    const struct region rest = {page_up(program->end), memory.end};
     if (!path)
         return 0;
+    const struct layout rest = image_rest(program, l);
     int64_t len = fetch(linker, path, opener, who, until, err);
     if (len < 0)
         return (int)len;
-    int ret =
-        image_parse(&linker->image, linker->file, (uint64_t)len, rest, rest.begin, err);
+    int ret = image_parse(&linker->image, linker->file, (uint64_t)len, &rest,
+                          rest.program.begin, err);
     if (ret < 0)
         return blame(path, -ret, err);
     if (linker->image.interpreter)

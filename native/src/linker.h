@@ -15,7 +15,7 @@ struct linker {
 /* Gets the dynamic linker that (program) names from (opener), for (who), until (until)
  * at most, and places it behind the program, which then begins with it. A program that
  * names none stays as it is. Returns 0, or -errno with the reason. */
-int linker_find(struct linker *linker, struct image *program, struct region memory,
+int linker_find(struct linker *linker, struct image *program, const struct layout *l,
                 int opener, enum opener_who who, uint64_t until,
                 struct skerry_error *err);
 

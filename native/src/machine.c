@@ -16,6 +16,40 @@ int machine_fail(struct machine *m, const char *fmt, ...)
     return -EPROTO;
 }
 
+void machine_wire(struct machine *m)
+{
+    m->mem.space = &m->space;
+    m->mem.frames = &m->process->arena;
+    m->mem.bounce = &m->bounce;
+}
+
+int machine_forget_tables(struct machine *m)
+{
+    m->stale_tables = 0;
+    dirty_collect(&m->dirty);
+    if (vm_forget_tables(&m->vm, &m->mem) < 0)
+        return machine_fail(m, "KVM does not take the page tables back");
+    return 0;
+}
+
+void machine_begin_call(struct machine *m)
+{
+    if (m->bounce.first)
+        bounce_drop(&m->mem);
+}
+
+int machine_end_call(struct machine *m)
+{
+    if (m->bounce.first)
+        bounce_settle(&m->mem);
+    if (!m->space.exhausted)
+        return 0;
+    m->space.exhausted = 0;
+    m->reason[0] = 0; /* that something cannot be read is not why */
+    return machine_fail(m, "out of memory: all of max_memory (%lu MB) is in use",
+                        (unsigned long)(m->facts->max_memory >> 20));
+}
+
 int machine_watch(struct machine *m, struct skerry_error *err)
 {
     int ret = watch_add(&m->watch, m->vm.run);

@@ -5,6 +5,7 @@
 #define SKERRY_MACHINE_H
 
 #include "abi.h"
+#include "bounce.h"
 #include "caching.h"
 #include "console.h"
 #include "error.h"
@@ -14,6 +15,7 @@
 #include "objects.h"
 #include "process.h"
 #include "regexes.h"
+#include "space.h"
 #include "tasks.h"
 #include "trace.h"
 #include "vcpu.h"
@@ -115,6 +117,9 @@ struct machine {
     struct dirty dirty;
     struct vm vm;
     struct watch watch;
+    struct space space;      /* its far ranges */
+    struct bounce bounce;    /* copies of far memory that the call which runs needs */
+    int stale_tables;        /* KVM has to look at the page tables anew */
     struct process *process; /* of this machine; a storage VM's is shared by workers */
     struct files files;      /* behind process->files */
     struct objects objects;  /* likewise */
@@ -157,6 +162,18 @@ struct machine {
 /* Notes why the run fails, if nothing has been noted yet. Returns -EPROTO. */
 __attribute__((format(printf, 2, 3))) int machine_fail(struct machine *m,
                                                        const char *fmt, ...);
+
+/* Wires guest memory to the machine's own far ranges, and to its process, which is set.
+ */
+void machine_wire(struct machine *m);
+
+/* Has KVM look at the page tables anew: 0, or -EPROTO and the run has failed. Entries
+ * that allow less than before are not seen otherwise; those that allow more are. */
+int machine_forget_tables(struct machine *m);
+
+/* A call of the guest begins, and ends: 0, or -EPROTO: there was no memory for it. */
+void machine_begin_call(struct machine *m);
+int machine_end_call(struct machine *m);
 
 /* Has the watchdog look after the machine's vCPU. 0 or -errno. */
 int machine_watch(struct machine *m, struct skerry_error *err);

@@ -1,6 +1,8 @@
 /* paging.c: see paging.h. SDM volume 3, 4.5. */
 #include "paging.h"
 
+#include <stddef.h>
+
 #include "x86.h"
 
 #define TABLE_BITS (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
@@ -11,12 +13,12 @@ static uint64_t *table(uint8_t *base, uint64_t addr)
     return (uint64_t *)(void *)(base + addr);
 }
 
-static uint64_t *leaf(uint8_t *base, const struct layout *l, uint64_t addr)
+uint64_t paging_entry(const struct layout *l, uint64_t addr)
 {
-    return table(base, l->leaf_tables) + (addr >> PAGE_SHIFT);
+    return l->leaf_tables + (addr >> PAGE_SHIFT) * sizeof(uint64_t);
 }
 
-static uint64_t leaf_value(uint64_t page, int access)
+uint64_t paging_leaf(uint64_t page, int access)
 {
     if (!(access & ~ACCESS_SUPERVISOR))
         return 0;
@@ -25,7 +27,7 @@ static uint64_t leaf_value(uint64_t page, int access)
            (access & ACCESS_EXECUTE ? 0 : PTE_NO_EXECUTE);
 }
 
-static int leaf_access(uint64_t entry)
+int paging_leaf_access(uint64_t entry)
 {
     if (!(entry & PTE_PRESENT))
         return 0;
@@ -39,15 +41,14 @@ static void link_tables(uint8_t *base, uint64_t at, uint64_t first, uint64_t cou
 {
     uint64_t *entries = table(base, at);
     for (uint64_t i = 0; i < count; i++)
-        entries[i] = (first + i * PAGE_SIZE) | TABLE_BITS;
+        entries[i] = paging_link(first + i * PAGE_SIZE);
 }
 
 static void build_upper(uint8_t *base, const struct layout *l)
 {
-    uint64_t pdpt = l->tables + 2 * PAGE_SIZE, pd = pdpt + PAGE_SIZE;
+    uint64_t pdpt = l->tables + PAGE_SIZE, pd = pdpt + PAGE_SIZE;
     uint64_t leaves = (l->mapped_end + LARGE_PAGE - 1) / LARGE_PAGE;
     link_tables(base, l->tables, pdpt, 1);
-    link_tables(base, l->tables + PAGE_SIZE, pdpt, 1);
     link_tables(base, pdpt, pd, (leaves + 511) / 512);
     link_tables(base, pd, l->leaf_tables, leaves);
 }
@@ -83,8 +84,9 @@ void paging_protect(uint8_t *base, const struct layout *l, uint64_t addr, uint64
 {
     uint64_t page = addr & ~(PAGE_SIZE - 1);
     for (; page < page_up(addr + len); page += PAGE_SIZE) {
-        uint64_t *entry = leaf(base, l, page);
-        *entry = leaf_value(page, widen ? access | leaf_access(*entry) : access);
+        uint64_t *entry = table(base, paging_entry(l, page));
+        *entry =
+            paging_leaf(page, widen ? access | paging_leaf_access(*entry) : access);
     }
 }
 
@@ -92,27 +94,45 @@ void paging_show(uint8_t *base, const struct layout *l, uint64_t addr, uint64_t 
                  uint64_t from)
 {
     for (uint64_t at = 0; at < len; at += PAGE_SIZE)
-        *leaf(base, l, addr + at) = leaf_value(from + at, ACCESS_READ);
+        *table(base, paging_entry(l, addr + at)) = paging_leaf(from + at, ACCESS_READ);
+}
+
+uint64_t paging_link(uint64_t table)
+{
+    return table | TABLE_BITS;
+}
+
+uint64_t paging_target(uint64_t entry)
+{
+    return entry & PTE_ADDRESS;
+}
+
+uint64_t *paging_far_entry(const uint8_t *base, const struct layout *l, uint64_t addr)
+{
+    uint64_t at = l->tables;
+    for (int shift = 39; shift > PAGE_SHIFT; shift -= 9) {
+        uint64_t entry = table((uint8_t *)(uintptr_t)base, at)[addr >> shift & 511];
+        if (!(entry & PTE_PRESENT))
+            return NULL;
+        at = paging_target(entry);
+    }
+    return &table((uint8_t *)(uintptr_t)base, at)[addr >> PAGE_SHIFT & 511];
 }
 
 int paging_access(const uint8_t *base, const struct layout *l, uint64_t addr)
 {
-    if (addr >= l->mapped_end)
+    const uint64_t *entry = NULL;
+    if (addr < l->mapped_end)
+        entry = (const uint64_t *)(const void *)(base + paging_entry(l, addr));
+    else if (region_holds(l->far, addr, 1))
+        entry = paging_far_entry(base, l, addr);
+    if (!entry || paging_target(*entry) >= CLOCK_SLOT_ADDR)
         return 0;
-    const uint64_t *entries = (const uint64_t *)(const void *)(base + l->leaf_tables);
-    uint64_t entry = entries[addr >> PAGE_SHIFT];
-    int access = leaf_access(entry);
-    return access & ACCESS_SUPERVISOR || (entry & PTE_ADDRESS) >= CLOCK_SLOT_ADDR
-               ? 0
-               : access;
+    int access = paging_leaf_access(*entry);
+    return access & ACCESS_SUPERVISOR ? 0 : access;
 }
 
 uint64_t paging_root(const struct layout *l)
 {
     return l->tables;
-}
-
-uint64_t paging_other_root(const struct layout *l, uint64_t root)
-{
-    return root == l->tables ? l->tables + PAGE_SIZE : l->tables;
 }

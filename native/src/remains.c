@@ -101,6 +101,8 @@ int remains_open(const struct machine *m, struct skerry_shm *shm,
     memcpy(r->reason, m->reason, sizeof(r->reason));
     r->mem = m->mem;
     r->mem.dirty = NULL;
+    r->mem.space = NULL;
+    r->mem.bounce = NULL;
     r->shm = shm_share(shm);
     *out = r;
     return 0;

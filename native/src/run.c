@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
+#include "fault.h"
 #include "hostcall.h"
 #include "stubs.h"
 #include "syscall.h"
@@ -51,6 +52,8 @@ static int on_exception(struct machine *m, unsigned vector)
 {
     struct exception_frame frame;
     memcpy(&frame, m->mem.base + EXCEPTION_FRAME_ADDR, sizeof(frame));
+    if (vector == VECTOR_PAGE_FAULT && fault_answer(m, &frame))
+        return m->reason[0] ? STOP_FAILED : GO_ON;
     const char *name = exception_names[vector] ? exception_names[vector] : "exception";
     if (vector == VECTOR_PAGE_FAULT)
         machine_fail(m, "page fault %s 0x%lx at 0x%lx", page_fault_kind(frame.error),
@@ -144,6 +147,8 @@ static int on_exit(struct machine *m)
 
 static int enter(struct machine *m, uint64_t pause)
 {
+    if (m->stale_tables && machine_forget_tables(m) < 0)
+        return STOP_FAILED;
     m->exits++;
     int ret = ioctl(m->vm.vcpu_fd, KVM_RUN, 0);
     int error = errno;

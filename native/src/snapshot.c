@@ -38,6 +38,7 @@ void skerry_snapshot_close(struct skerry_snapshot *s)
         close(s->fd);
     files_release(&s->files);
     objects_restore(&s->objects, NULL);
+    space_close(&s->space);
     skerry_shm_close(s->shm);
     tasks_close(s->tasks);
     threads_close(s->threads);
@@ -101,6 +102,7 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
                                       .fd = fd,
                                       .layout = m->mem.layout,
                                       .process = *m->process,
+                                      .space = m->space,
                                       .files = files,
                                       .facts = *m->facts,
                                       .counters = *m->counters,
@@ -109,6 +111,8 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
                                       .shm = shm_share(shm)};
         m->tasks = NULL;
         m->threads = NULL;
+        m->space = (struct space){0};
+        s->space.changed = 0;
         regexes_freeze(&m->regexes, &s->regexes);
         objects_freeze(&m->objects, &s->objects);
     }
@@ -135,6 +139,8 @@ static int open_memory(struct machine *m, struct skerry_snapshot *s, int live,
     if (ret < 0)
         return ret;
     m->mem.dirty = &m->dirty;
+    if (space_copy(&m->space, &s->space) < 0)
+        return skerry_refuse(err, ENOMEM, "far ranges", "out of memory");
     ret = dirty_open(&m->dirty, (uint32_t)(s->layout.slot_size >> PAGE_SHIFT));
     return ret < 0 ? skerry_refuse(err, ENOMEM, "dirty list", "out of memory") : 0;
 }
@@ -150,6 +156,7 @@ int machine_open(struct machine *m, struct skerry_snapshot *s, int live,
     m->ephemeral = s->facts.ephemeral;
     m->counters = &s->counters;
     m->process = process;
+    machine_wire(m);
     files_init(&m->files, -1, live ? OPENER_STORAGE : OPENER_REQUEST, &s->files);
     regexes_restore(&m->regexes, &s->regexes);
     struct kvm *kvm = kvm_get(err);
@@ -171,6 +178,8 @@ void machine_close(struct machine *m)
     memory_unmap(m->mem.base, m->mem.layout.slot_size);
     files_drop(&m->files);
     dirty_close(&m->dirty);
+    bounce_drop(&m->mem);
+    space_close(&m->space);
     fields_release(&m->exchange.sent);
     fields_release(&m->exchange.answered);
     free(m->result.data);
@@ -228,6 +237,15 @@ static void reset_exchange(struct exchange *x)
     x->stream.function = 0;
 }
 
+/* The page tables themselves are on the list of pages. */
+static int reset_space(struct machine *m, const struct skerry_snapshot *s)
+{
+    if (!m->space.changed)
+        return 0;
+    m->touched = m->stale_tables = 1;
+    return space_copy(&m->space, &s->space);
+}
+
 int machine_keep(struct machine *m)
 {
     struct kvm_api_exchange *page = machine_exchange(m);
@@ -238,6 +256,7 @@ int machine_keep(struct machine *m)
     m->is_kept = 1;
     page->data_len = page->request_changed = 0;
     reset_exchange(&m->exchange);
+    machine_begin_call(m);
     return 0;
 }
 
@@ -246,6 +265,9 @@ int machine_reset(struct machine *m, const struct skerry_snapshot *s)
     dirty_collect(&m->dirty);
     int pages = (int)m->dirty.count;
     if (m->dirty.failed)
+        return -ENOMEM;
+    machine_begin_call(m);
+    if (reset_space(m, s) < 0)
         return -ENOMEM;
     if (m->touched)
         *m->process = s->process;

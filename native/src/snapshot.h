@@ -11,6 +11,7 @@ struct skerry_snapshot {
     struct layout layout;
     uint8_t *frozen; /* read-only mapping of it; NULL for storage */
     struct process process;
+    struct space space;     /* the far ranges of its address space */
     struct files files;     /* that start-up has opened */
     struct objects objects; /* likewise */
     struct program_facts facts;

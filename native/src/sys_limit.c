@@ -30,6 +30,15 @@ long sys_clock_settime(struct call *c)
     return t.tv_sec < 0 || (uint64_t)t.tv_nsec >= 1000000000UL ? -EINVAL : -EPERM;
 }
 
+/* Tells if all of [begin, begin + len) is there for the program; what is far, and has
+ * not been touched, gets no memory by that. */
+static int is_there(const struct machine *m, uint64_t begin, uint64_t len)
+{
+    if (region_holds(m->mem.layout.far, begin, len))
+        return space_is_mapped(&m->space, (struct region){begin, begin + len});
+    return guest_view(&m->mem, begin, len) != NULL;
+}
+
 /* mlock, munlock: all memory stays. */
 long sys_mlock(struct call *c)
 {
@@ -38,7 +47,7 @@ long sys_mlock(struct call *c)
         return 0;
     if (len > UINT64_MAX - c->arg[0])
         return -EINVAL;
-    return guest_view(&c->m->mem, begin, c->arg[0] + len - begin) ? 0 : -ENOMEM;
+    return is_there(c->m, begin, c->arg[0] + len - begin) ? 0 : -ENOMEM;
 }
 
 long sys_mlockall(struct call *c)

@@ -157,16 +157,18 @@ int syscall_answer(struct machine *m)
     struct call c = {m, {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9}, 0, 0, 0};
     syscall_handler *handler = number < SYSCALL_NUMBERS ? table[number] : NULL;
     m->touched = 1;
+    machine_begin_call(m);
     if (m->trace)
         trace_enter(m->trace, &m->mem, SKERRY_CALL_SYSCALL, number, c.arg);
     long ret = handler ? handler(&c) : unknown(m, number);
-    m->waits = c.waits;
-    if (c.waits)
+    int ends = machine_end_call(m) < 0 || c.ends;
+    m->waits = c.waits && !ends;
+    if (m->waits)
         return m->threads ? turns_after_call(m) : 0;
     waits_end(m);
     if (m->trace)
-        trace_leave(m->trace, &m->mem, ret, c.ends);
-    if (c.ends)
+        trace_leave(m->trace, &m->mem, ret, ends);
+    if (ends)
         return -EPROTO;
     vcpu_return(&m->vm, (uint64_t)ret, r->rdx);
     return m->threads ? turns_after_call(m) : 0;

@@ -32,6 +32,14 @@ void trace_close(struct trace *t)
     free(t);
 }
 
+/* Memory is looked at, and none taken for what the program has not touched. */
+static struct guestmem as_it_is(const struct guestmem *mem)
+{
+    struct guestmem look = *mem;
+    look.space = NULL;
+    return look;
+}
+
 /* As many bytes at (addr) as the program may read, up to a piece, and to the end of the
  * page if the next one is not there. */
 static uint32_t copy(const struct guestmem *mem, uint64_t addr, uint8_t *to)
@@ -46,21 +54,23 @@ void trace_enter(struct trace *t, const struct guestmem *mem, int kind, uint64_t
                  const uint64_t arg[6])
 {
     struct skerry_call *c = &t->call;
+    const struct guestmem look = as_it_is(mem);
     c->kind = kind;
     c->number = number;
     for (int i = 0; i < 6; i++) {
         c->arg[i] = arg[i];
-        c->before_len[i] = copy(mem, arg[i], c->before[i]);
+        c->before_len[i] = copy(&look, arg[i], c->before[i]);
     }
 }
 
 void trace_leave(struct trace *t, const struct guestmem *mem, int64_t result, int ends)
 {
     struct skerry_call *c = &t->call;
+    const struct guestmem look = as_it_is(mem);
     c->result = result;
     c->ends = ends;
     for (int i = 0; i < 6; i++)
-        c->after_len[i] = copy(mem, c->arg[i], c->after[i]);
+        c->after_len[i] = copy(&look, c->arg[i], c->after[i]);
     while (send(t->socket, c, sizeof(*c), MSG_NOSIGNAL) < 0 && errno == EINTR)
         continue;
 }

@@ -158,6 +158,18 @@ void vcpu_call(struct vm *vm, const struct guest_call *call, int privileged)
         forget_events(vm);
 }
 
+void vcpu_leave_exception(struct vm *vm, uint64_t rip, uint64_t rsp, uint64_t rflags)
+{
+    struct kvm_regs *r = vcpu_regs(vm);
+    r->rip = rip;
+    r->rsp = rsp;
+    r->rflags = rflags;
+    vm->run->s.regs.sregs.cs = vm->sregs.cs;
+    vm->run->s.regs.sregs.ss = vm->sregs.ss;
+    vm->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+    vcpu_set_sregs(vm);
+}
+
 void vcpu_return(struct vm *vm, uint64_t rax, uint64_t rdx)
 {
     vcpu_regs(vm)->rax = rax;

@@ -23,6 +23,10 @@ struct guest_call {
  * change are put back too: for a vCPU that was stopped in the middle of something. */
 void vcpu_call(struct vm *vm, const struct guest_call *call, int privileged);
 
+/* Ends an exception: the next KVM_RUN goes on in ring 3, with all other registers as
+ * they are. */
+void vcpu_leave_exception(struct vm *vm, uint64_t rip, uint64_t rsp, uint64_t rflags);
+
 /* Result of a host call or system call; the next KVM_RUN goes on behind it. */
 void vcpu_return(struct vm *vm, uint64_t rax, uint64_t rdx);
 

@@ -126,6 +126,16 @@ int vm_rearm_dirty(struct vm *vm)
     return ioctl(vm->fd, KVM_RESET_DIRTY_RINGS, 0) < 0 ? -errno : 0;
 }
 
+int vm_forget_tables(struct vm *vm, const struct guestmem *gm)
+{
+    uint32_t flags = vm->ring ? KVM_MEM_LOG_DIRTY_PAGES : 0;
+    struct skerry_error err;
+    int ret = set_slot(vm, 0, flags, 0, 0, gm->base, &err);
+    if (ret == 0)
+        ret = set_slot(vm, 0, flags, 0, gm->layout.slot_size, gm->base, &err);
+    return ret == 0 && vm->ring ? vm_rearm_dirty(vm) : ret;
+}
+
 int vm_sregs_intact(const struct vm *vm)
 {
     const struct kvm_sregs *now = &vm->run->s.regs.sregs, *then = &vm->sregs;

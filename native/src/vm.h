@@ -22,6 +22,10 @@ int vm_open(struct vm *vm, struct kvm *kvm, const struct guestmem *gm, int track
             struct skerry_error *err);
 void vm_close(struct vm *vm);
 
+/* Makes KVM forget what it knows of page tables, and report every page again: slot 0 is
+ * deleted and added anew. The caller has taken what was reported. */
+int vm_forget_tables(struct vm *vm, const struct guestmem *gm);
+
 /* Makes KVM report every page again (KVM_RESET_DIRTY_RINGS). */
 int vm_rearm_dirty(struct vm *vm);
 

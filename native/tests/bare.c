@@ -54,6 +54,8 @@ void bare_open(struct bare *b, uint64_t max_memory, uint64_t shm)
     must(!shm || skerry_shm_open(shm, &b->shm, NULL) == 0, "shared memory");
     m->mem.shm = shm ? b->shm->at : NULL;
     m->process = &b->process;
+    machine_wire(m);
+    space_init(&m->space, BARE_SPACE, m->mem.layout.far_tables.begin);
     files_init(&m->files, -1, OPENER_REQUEST, NULL);
     files_init(&b->frozen.files, -1, OPENER_START, NULL);
     m->facts = &b->facts;
@@ -66,6 +68,7 @@ void bare_open(struct bare *b, uint64_t max_memory, uint64_t shm)
     process_init(&b->process, PROGRAM_LOW + LARGE_PAGE, m->mem.layout.program.end);
     b->frozen.process = b->process;
     b->frozen.layout = m->mem.layout;
+    must(space_copy(&b->frozen.space, &m->space) == 0, "far ranges");
     fill(b);
     clone(b);
     b->request = (struct request){.method = "GET",

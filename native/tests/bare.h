@@ -6,6 +6,8 @@
 #include "machine.h"
 #include "snapshot.h"
 
+#define BARE_SPACE (1UL << 40) /* bytes that it may map at far addresses */
+
 struct bare {
     struct machine machine;
     struct process process;

@@ -151,9 +151,10 @@ TEST(mapped_memory_is_zero_also_when_it_is_used_again)
     end();
 }
 
-TEST(pages_closed_at_the_freeze_are_not_mapped_again)
+TEST(pages_that_storage_has_closed_at_its_freeze_are_not_mapped_again)
 {
     begin();
+    b.facts.is_storage = 1;
     const struct region whole = b.process.arena.whole;
     const uint64_t top = whole.end - PAGE_SIZE;
     m->booting = 1;
@@ -178,9 +179,10 @@ TEST(pages_closed_and_unmapped_at_start_up_are_open_again)
     end();
 }
 
-TEST(access_cannot_be_gained_after_the_freeze)
+TEST(storage_cannot_gain_access_after_its_freeze)
 {
     begin();
+    b.facts.is_storage = 1;
     const uint64_t code = PROGRAM_LOW, data = m->process->arena.whole.begin;
     CHECK_EQ(LINUX(mprotect, code, PAGE_SIZE, RW), -EACCES);
     CHECK_EQ(LINUX(mprotect, data, PAGE_SIZE, PROT_READ | PROT_EXEC), -EACCES);

@@ -10,7 +10,7 @@
 
 #define MEMORY (12UL << 20)
 
-static const struct region program = {PROGRAM_LOW, MEMORY};
+static struct layout layout;
 static struct image image;
 static struct skerry_error error;
 
@@ -20,7 +20,8 @@ static int parse(const void *file, size_t len)
     uint8_t *copy = malloc(len ? len : 1);
     memcpy(copy, file, len);
     memset(&error, 0, sizeof(error));
-    int ret = image_parse(&image, copy, len, program, PIE_BASE, &error);
+    CHECK_EQ(layout_make(&layout, MEMORY, 0), 0);
+    int ret = image_parse(&image, copy, len, &layout, PIE_BASE, &error);
     free(copy);
     return ret;
 }
@@ -157,7 +158,7 @@ TEST(the_path_of_a_dynamic_linker_is_one_whole_absolute_string)
     static char longest[PATH_MAX + 1];
     memset(longest, '/', PATH_MAX - 1);
     struct linked l = linked_to("/lib/ld.so", 11);
-    CHECK_EQ(image_parse(&image, (uint8_t *)&l, sizeof(l), program, PIE_BASE, NULL), 0);
+    CHECK_EQ(image_parse(&image, (uint8_t *)&l, sizeof(l), &layout, PIE_BASE, NULL), 0);
     CHECK_TEXT(image.interpreter, "/lib/ld.so");
     l = linked_to(longest, PATH_MAX);
     CHECK_EQ(parse(&l, sizeof(l)), 0);
@@ -180,7 +181,7 @@ TEST(a_position_independent_program_gets_the_alignment_it_asks_for)
         t.segment.p_vaddr = 0;
         t.header.e_entry = offsetof(struct tiny, code);
         t.segment.p_align = LARGE_PAGE;
-        CHECK_EQ(image_parse(&image, (uint8_t *)&t, sizeof(t), program, bases[i], NULL),
+        CHECK_EQ(image_parse(&image, (uint8_t *)&t, sizeof(t), &layout, bases[i], NULL),
                  0);
         CHECK_EQ(image.segment[0].addr, PIE_BASE + (uint64_t)i * LARGE_PAGE);
         t.segment.p_align = 2 * PIE_BASE;
@@ -231,7 +232,6 @@ TEST(the_number_of_segments_has_a_bound)
     CHECK_TEXT(error.text, "more than 32 segments");
 }
 
-static struct layout layout;
 static uint8_t *base;
 
 static void begin_load(void)
@@ -300,7 +300,7 @@ TEST(only_a_program_that_asks_for_it_has_an_executable_stack)
         l.segment[1].p_type = PT_GNU_STACK;
         l.segment[1].p_flags = PF_R | PF_W | (asks ? PF_X : 0);
         begin_load();
-        CHECK_EQ(image_parse(&image, (uint8_t *)&l, sizeof(l), program, PIE_BASE, NULL),
+        CHECK_EQ(image_parse(&image, (uint8_t *)&l, sizeof(l), &layout, PIE_BASE, NULL),
                  0);
         image_load(&image, (const uint8_t *)&l, base, &layout);
         int wanted = ACCESS_READ | ACCESS_WRITE | (asks ? ACCESS_EXECUTE : 0);

@@ -25,13 +25,15 @@ static void check_apart(const struct layout *l)
 }
 
 /* The leaf entries of every address below mapped_end lie in the slot, behind the upper
- * tables: two PML4s, a PDPT, and a PD for each GiB. */
+ * tables: a PML4, a PDPT, and a PD for each GiB. */
 static void check_tables(const struct layout *l)
 {
     uint64_t directories = (l->mapped_end + (1UL << 30) - 1) >> 30;
     uint64_t leaf_tables = (l->mapped_end + LARGE_PAGE - 1) / LARGE_PAGE;
-    CHECK(l->leaf_tables >= l->tables + (3 + directories) * PAGE_SIZE);
-    CHECK(l->leaf_tables + leaf_tables * PAGE_SIZE <= l->slot_size);
+    CHECK(l->leaf_tables >= l->tables + (2 + directories) * PAGE_SIZE);
+    CHECK(l->leaf_tables + leaf_tables * PAGE_SIZE <= l->far_tables.begin);
+    CHECK(l->far_tables.end <= l->slot_size);
+    CHECK(l->far.begin >= l->mapped_end && l->far.begin % FAR_ALIGN == 0);
     CHECK(l->mapped_end >= l->shm.end && l->shm.end > l->slot_size);
     CHECK(directories <= 512);
 }

@@ -849,7 +849,7 @@ def test_executing_data_is_a_page_fault(programs):
         if (url[1] == 'm') {
             where = mmap(NULL, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
             memcpy(where, code, 2);
-            mprotect(where, 4096, PROT_READ | PROT_EXEC);
+            mprotect(where, 4096, PROT_READ);
         }
         if (url[1] != 'h')
             ((void (*)(void))where)();

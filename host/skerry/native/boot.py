@@ -36,6 +36,7 @@ class BootOptions:
     max_memory: int
     max_request_memory: int
     max_boot_time: float
+    address_space: int = 1 << 40
     is_storage: bool = False
     debug: bool = False
     opener: int = -1  # where it asks for files; stays the caller's; -1: nowhere
@@ -76,6 +77,7 @@ def boot(
     raw.elf, raw.elf_len = ffi.from_buffer("uint8_t[]", options.elf), len(options.elf)
     raw.is_storage, raw.debug = options.is_storage, options.debug
     raw.max_memory = options.max_memory
+    raw.address_space = options.address_space
     raw.max_request_memory = options.max_request_memory
     raw.opener, raw.directory = options.opener, directory
     raw.boot_ns = int(options.max_boot_time * NS)

@@ -1,0 +1,128 @@
+/* sys_far.c: see sys_far.h. After each change KVM is told only where a page allows less
+ * than before. */
+#include "sys_far.h"
+
+#include <errno.h>
+
+#include "far.h"
+
+/* Several machines share the page tables of a storage: they stay as they were frozen.
+ */
+static int is_fixed(const struct machine *m)
+{
+    return m->facts->is_storage && !m->booting;
+}
+
+static struct region range_of(uint64_t addr, uint64_t len)
+{
+    return (struct region){addr, addr + len};
+}
+
+int far_holds(const struct machine *m, uint64_t addr, uint64_t len)
+{
+    return region_holds(m->mem.layout.far, addr, len);
+}
+
+long far_map(struct machine *m, uint64_t addr, uint64_t len, int access)
+{
+    if (is_fixed(m) || space_map(&m->space, range_of(addr, len), access) < 0)
+        return -ENOMEM;
+    m->space.changed = 1;
+    m->stale_tables |= far_clear(&m->mem, range_of(addr, len));
+    return (long)addr;
+}
+
+long far_map_anywhere(struct machine *m, uint64_t len, int access)
+{
+    uint64_t align = len < LARGE_PAGE ? PAGE_SIZE : LARGE_PAGE;
+    uint64_t addr = space_gap(&m->space, m->mem.layout.far, len, align);
+    return addr ? far_map(m, addr, len, access) : -ENOMEM;
+}
+
+long far_unmap(struct machine *m, uint64_t addr, uint64_t len)
+{
+    if (space_is_free(&m->space, range_of(addr, len)))
+        return 0;
+    if (is_fixed(m) || space_unmap(&m->space, range_of(addr, len)) < 0)
+        return -ENOMEM;
+    m->space.changed = 1;
+    m->stale_tables |= far_clear(&m->mem, range_of(addr, len));
+    return 0;
+}
+
+long far_set_access(struct machine *m, uint64_t addr, uint64_t len, int access)
+{
+    struct region r = range_of(addr, len);
+    if (is_fixed(m) || !space_is_mapped(&m->space, r) ||
+        space_map(&m->space, r, access) < 0)
+        return -ENOMEM;
+    m->space.changed = 1;
+    m->stale_tables |= far_protect(&m->mem, r, access);
+    return 0;
+}
+
+/* Where [addr, addr + old) is going to be, with (len) bytes; or -errno. */
+static long new_place(struct machine *m, uint64_t old, uint64_t addr, uint64_t len,
+                      const uint64_t *fixed)
+{
+    if (!fixed) {
+        uint64_t to = space_gap(&m->space, m->mem.layout.far, len, PAGE_SIZE);
+        return to ? (long)to : -ENOMEM;
+    }
+    if (*fixed % PAGE_SIZE || (*fixed < addr + old && addr < *fixed + len))
+        return -EINVAL;
+    return far_holds(m, *fixed, len) ? (long)*fixed : -ENOMEM;
+}
+
+static long move_to(struct machine *m, uint64_t addr, uint64_t old, uint64_t len,
+                    int access, const uint64_t *fixed)
+{
+    long to = new_place(m, old, addr, len, fixed);
+    long ret = to < 0 ? to : far_map(m, (uint64_t)to, len, access);
+    if (ret < 0)
+        return ret;
+    uint64_t moved = old < len ? old : len;
+    m->stale_tables |= far_move(&m->mem, addr, (uint64_t)to, moved) != 0;
+    ret = far_unmap(m, addr, old);
+    return ret < 0 ? ret : to;
+}
+
+long far_resize(struct machine *m, uint64_t addr, uint64_t old, uint64_t len,
+                int may_move, const uint64_t *fixed)
+{
+    const struct far_range *f = space_find(&m->space, addr);
+    if (!f || old > f->end - addr)
+        return -EFAULT;
+    if (is_fixed(m))
+        return -ENOMEM;
+    int access = f->access;
+    if (fixed)
+        return move_to(m, addr, old, len, access, fixed);
+    if (len <= old) {
+        long ret = len < old ? far_unmap(m, addr + len, old - len) : 0;
+        return ret < 0 ? ret : (long)addr;
+    }
+    struct region more = {addr + old, addr + len};
+    if (far_holds(m, addr, len) && space_is_free(&m->space, more))
+        return far_map(m, more.begin, len - old, access) < 0 ? -ENOMEM : (long)addr;
+    return may_move ? move_to(m, addr, old, len, access, NULL) : -ENOMEM;
+}
+
+long far_forget(struct machine *m, uint64_t addr, uint64_t len)
+{
+    if (is_fixed(m))
+        return guest_zero(&m->mem, addr, len) < 0 ? -ENOMEM : 0;
+    m->stale_tables |= far_clear(&m->mem, range_of(addr, len));
+    return space_is_mapped(&m->space, range_of(addr, len)) ? 0 : -ENOMEM;
+}
+
+int far_fill(struct machine *m)
+{
+    int ret = 0;
+    for (uint32_t i = 0; ret == 0 && i < m->space.count; i++) {
+        const struct far_range *f = &m->space.range[i];
+        if (f->access)
+            ret = far_back_all(&m->mem, f->begin, f->end - f->begin, f->access);
+    }
+    return ret;
+}
