@@ -104,15 +104,25 @@ static int fill(const struct guestmem *gm, uint64_t *entry, uint64_t addr,
     return 0;
 }
 
+/* Many stacks, each of a page or two, must not take all memory: where that becomes
+ * little, pieces become small. */
+static int is_too_much(const struct guestmem *gm, struct region run)
+{
+    uint64_t len = run.end - run.begin;
+    return len > PAGE_SIZE && len > arena_room(gm->frames) / 8;
+}
+
 static int fill_around(const struct guestmem *gm, uint64_t addr,
                        const struct far_range *f)
 {
     static const uint64_t sizes[] = {LARGE_PAGE, MIDDLE_PIECE, PAGE_SIZE};
     const struct region r = {f->begin, f->end};
     uint64_t *entry = make_entry(gm, addr);
-    for (size_t i = 0; entry && i < sizeof(sizes) / sizeof(*sizes); i++)
-        if (fill(gm, entry, addr, run_around(entry, addr, r, sizes[i]), f->access) == 0)
+    for (size_t i = 0; entry && i < sizeof(sizes) / sizeof(*sizes); i++) {
+        struct region run = run_around(entry, addr, r, sizes[i]);
+        if (!is_too_much(gm, run) && fill(gm, entry, addr, run, f->access) == 0)
             return 0;
+    }
     gm->space->exhausted = 1;
     return -ENOMEM;
 }

@@ -2,7 +2,8 @@
  *
  * Nothing, until the program or the host touches a page. Then it gets memory from the
  * mmap arena, so max_memory bounds what is used and not what is mapped: 2 MB at once
- * where the range has them, so that most buffers are in one piece for the host.
+ * where the range has them and the arena has plenty, so that most buffers are in one
+ * piece for the host.
  *
  * Entries that come or allow more are seen by a KVM without further ado; where others
  * change, the caller of these functions has the tables forgotten (machine.h). */

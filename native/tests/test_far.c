@@ -95,6 +95,15 @@ TEST(more_than_the_arena_has_is_told_and_breaks_nothing)
     bare_close(&b);
 }
 
+TEST(ranges_of_which_little_is_touched_take_little_of_the_last_memory)
+{
+    begin(1UL << 40, RW);
+    for (uint64_t i = 0; i < 150; i++)
+        CHECK_EQ(guest_write(gm, AT + i * (8UL << 20), "stack", 6), 0);
+    CHECK(room() >= LARGE_PAGE);
+    bare_close(&b);
+}
+
 TEST(a_page_that_is_closed_keeps_its_bytes)
 {
     begin(PAGE_SIZE, RW);

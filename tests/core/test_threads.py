@@ -442,6 +442,5 @@ HANDLE { reply("%s", work().c_str()); }
 
 def test_threads_of_cpp_work(program):
     """std::thread, std::async, std::call_once, and an exception from one to another."""
-    memory = {"max_memory": 512, "max_request_memory": 512}
-    vm = program(CPP, compiler="g++", limit=300.0, **memory)
+    vm = program(CPP, compiler="g++", limit=300.0)
     assert [vm.text(), vm.text()] == ["140 1 thrown in a thread"] * 2
