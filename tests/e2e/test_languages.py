@@ -15,6 +15,7 @@ EXAMPLES = {
     "rust": "cargo build -q --release --examples",
     "zig": "make -s",
 }
+GO = ["GODEBUG=asyncpreemptoff=1"]  # there are no signals to interrupt goroutines with
 
 
 def examples(language: str, scratch: Path) -> Server:
@@ -331,7 +332,11 @@ def test_the_libraries_pass_their_own_tests(language, command, tmp_path):
     build(command, GUEST / language, tmp_path)
 
 
-def test_the_example_in_go_builds(tmp_path):
+def test_the_example_in_go_answers(tmp_path):
+    """Its heap is at addresses of its own; it has threads."""
     need("go")
     build(f"CGO_ENABLED=0 go build -o {tmp_path} ./...", GUEST / "go", tmp_path)
-    assert (tmp_path / "hello").read_bytes().startswith(b"\x7fELF")
+    hello = {"filename": str(tmp_path / "hello"), "environment": GO}
+    with Server(write_config(tmp_path, {"hello": hello})) as server:
+        answers = [server.get("/hello") for _ in range(3)]
+    assert {(each.status, each.body) for each in answers} == {(200, b"Hello World!")}
