@@ -288,6 +288,8 @@ long file_copy(struct call *c, uint64_t addr, uint64_t len)
     int ret = mapped(c, &h);
     for (uint64_t at = 0; ret == 0 && at < len;) {
         long n = read_at(c, &h, addr + at, len - at, c->arg[5] + at);
+        bounce_settle(&c->m->mem);
+        bounce_drop(&c->m->mem); /* one piece at a time */
         if (n <= 0)
             return n;
         at += (uint64_t)n;

@@ -137,6 +137,18 @@ TEST(a_vector_ends_at_what_cannot_be_read)
 
 /* --- Memory --- */
 
+TEST(a_call_for_which_there_is_no_memory_is_the_only_one_that_fails)
+{
+    begin();
+    const uint64_t len = 1UL << 30, far = map(1UL << 45, len, RW, FIXED);
+    CHECK(!guest_writable(&m->mem, far, len));
+    registers(__NR_gettid, (const uint64_t[6]){0});
+    CHECK_EQ(syscall_answer(m), -EPROTO);
+    CHECK(strstr(m->reason, "out of memory: all of max_memory (12 MB)") != NULL);
+    CHECK_EQ(LINUX(gettid), 1);
+    end();
+}
+
 TEST(mapped_memory_is_zero_also_when_it_is_used_again)
 {
     begin();

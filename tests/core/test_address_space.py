@@ -1,13 +1,16 @@
 """Addresses of a program's own choice: mappings and reservations anywhere, as on Linux.
 One program makes many calls; it runs on this Linux and in a guest."""
 
+import errno
 import subprocess
 
 import pytest
-from support.guests import compile_guest
+from support.guests import MB, compile_guest
 from support.oracle import results
 
 from skerry import native
+from skerry.allowed import Policy
+from skerry.config import AllowedPath
 
 pytestmark = pytest.mark.core
 
@@ -17,6 +20,7 @@ SHOW = r"""
 #define _GNU_SOURCE
 #include "kvm_api.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -143,7 +147,12 @@ static void advice(void)
     IS(at(3 * MB)[0]);
     TRY(madvise, FAR + 1, MB, MADV_DONTNEED);
     TRY(madvise, FAR, 0, MADV_DONTNEED);
+    TRY(mlock, FAR + PAGE, PAGE);
+    TRY(mlock, FAR + 4 * MB - PAGE, 2 * PAGE);
+    TRY(munlock, FAR, 4 * MB);
+    TRY(msync, FAR, 4 * MB, MS_SYNC);
     TRY(munmap, FAR, 4 * MB);
+    TRY(msync, FAR, 4 * MB, MS_SYNC);
     TRY(madvise, FAR, PAGE, MADV_DONTNEED);
 }
 
@@ -317,6 +326,42 @@ def test_a_request_that_changes_no_mapping_is_one_run(guest):
     vm.text("/")
     vm.text("/")
     assert vm.exits == (1, 0)
+
+
+FILE = (
+    SHOW
+    + r"""
+static void on_get(const char *url, const char *arg)
+{
+    int file = open("/file", O_RDONLY);
+    mmap(at(0), 90 * MB, PROT_NONE, FIXED, -1, 0);
+    mmap(at(PAGE), 80 * MB, PROT_READ, MAP_FIXED | MAP_PRIVATE, file, 0);
+    for (size_t i = PAGE; i < 80 * MB; i += 10 * MB - 1)
+        used += sprintf(text + used, "%d ", at(i)[0]);
+    used += sprintf(text + used, "%ld %ld", writes(PAGE), reads(PAGE + 80 * MB));
+    backend_response(200, "text/plain", 10, text, used);
+}
+int main(void)
+{
+    set_backend_get(on_get);
+    wait_for_requests();
+}
+"""
+)
+
+
+def test_a_large_file_is_mapped_where_the_program_says(guest, tmp_path):
+    path = tmp_path / "file"
+    with path.open("wb") as file:
+        for i in range(8):
+            file.seek(i * (10 * MB - 1))
+            file.write(bytes([i + 1]))
+        file.truncate(80 * MB)
+    allowed = Policy((AllowedPath(path, "/file", False, False),))
+    vm = guest(
+        FILE, whole=True, allowed=allowed, max_memory=256, max_request_memory=256
+    )
+    assert vm.text() == f"1 2 3 4 5 6 7 8 {-errno.EFAULT} {-errno.EFAULT}"
 
 
 # A libc of this machine cannot be linked there: this program has none.
