@@ -23,7 +23,7 @@
 #define MASK "the signal mask is checked, and holds nothing back"
 #define PAIR "of the ends of a socketpair; "
 #define ONE_CPU "one CPU, one policy; a thread's own number is not known"
-#define LIMITS "limits can be read; one is taken if it is so already, else EPERM"
+#define LIMITS "limits can be read, and not changed: EPERM"
 
 /* clang-format off */
 static const struct syscall_note notes[SYSCALL_NUMBERS] = {
