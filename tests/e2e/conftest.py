@@ -58,5 +58,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if missing := left_out():
         names = ", ".join(missing)
         terminalreporter.write_line(
-            f"left out: programs in {names} (docs/languages.md)"
+            f"left out: programs in {names} (make languages)"
         )
