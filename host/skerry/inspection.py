@@ -10,8 +10,8 @@ from elftools.construct import ConstructError
 from elftools.elf.elffile import ELFFile
 
 from skerry.levels import level_of_machine, level_of_program
-from skerry.needed import missing
 from skerry.native import NativeError, check_program
+from skerry.needed import missing
 
 _HOST_CALL = b"\xe7\x00"  # out 0, eax
 _WAITS = (b"\x01\x00\x01\x00", b"\x02\x00\x01\x00")  # KVM_API_WAIT_FOR_REQUESTS*
