@@ -83,7 +83,7 @@ def test_trace_ends_with_what_skerry_does_not_serve_and_why():
     said = "refused socket 1x no network: sys_fetch() reaches other hosts"
     assert found["socket"] == said
     assert found["mmap"].startswith("partial mmap ")
-    assert "write" not in found
+    assert "brk" not in found
 
 
 def test_trace_follows_threads_and_processes():
