@@ -42,6 +42,13 @@ check: $(VENV)/dev ## formatting, lint, types, strict C warnings, layers
 	$(MAKE) --no-print-directory -C native strict
 	$(PYTHON) -m pytest -q tests/test_layers.py
 
+languages: $(VENV)/dev ## get Zig, Nim and Go, for the tests of other languages
+	$(PYTHON) -m pip install -q --no-build-isolation -e '.[languages]'
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	then apt-get install -y -q nim golang-go; \
+	else echo "as root on Debian: apt-get install nim golang-go"; fi
+	@command -v cargo >/dev/null || echo "Rust: https://rustup.rs, or your distribution's cargo (1.82 or newer)"
+
 fuzz: $(VENV)/tools ## fuzz the ELF loader and the host calls (SECONDS_EACH=600)
 	$(MAKE) --no-print-directory -C native fuzz
 
@@ -74,6 +81,7 @@ stats: ## the longest files
 
 clean: ## remove what was built
 	rm -rf $(VENV) build guest/examples/build host/skerry/*.so host/*.egg-info
+	rm -rf guest/rust/target guest/zig/build guest/nim/build guest/go/build
 
 $(VENV)/tools: tools.sh
 	./tools.sh
@@ -85,7 +93,7 @@ $(VENV)/python: $(VENV)/tools
 	@touch $@
 
 $(VENV)/built: $(VENV)/python pyproject.toml setup.py native/cffi_build.py $(NATIVE)
-	$(PYTHON) -m pip install -q --no-build-isolation -e .
+	$(PYTHON) -m pip install -q --no-build-isolation -e '.[trace]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/built
@@ -93,4 +101,4 @@ $(VENV)/dev: $(VENV)/built
 	@touch $@
 
 .PHONY: help build serve examples test test-host test-native test-hardware check fuzz
-.PHONY: asan crash soak bench fmt stats clean
+.PHONY: asan languages crash soak bench fmt stats clean

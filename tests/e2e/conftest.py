@@ -57,6 +57,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A language whose tool is missing is not forgotten in silence."""
     if missing := left_out():
         names = ", ".join(missing)
-        terminalreporter.write_line(
-            f"left out: programs in {names} (docs/languages.md)"
-        )
+        terminalreporter.write_line(f"left out: programs in {names} (make languages)")

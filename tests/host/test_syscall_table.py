@@ -51,4 +51,4 @@ def test_the_table_as_text_is_a_line_for_each_call(capsys):
     main(["syscalls"])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(syscalls())
-    assert lines[1].split()[:3] == ["1", "write", "full"]
+    assert lines[1].split()[:3] == ["1", "write", "partial"]

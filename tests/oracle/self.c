@@ -12,6 +12,7 @@ static char p[8192];
 static void who(void)
 {
     static struct utsname name;
+    static int cleared;
     CALL(getpid);
     CALL(gettid);
     CALL(getppid);
@@ -19,6 +20,13 @@ static void who(void)
     CALL(getgid);
     CALL(geteuid);
     CALL(getegid);
+    CALL(getpgrp);
+    CALL(getpgid, 0);
+    CALL(getsid, 0);
+    CALL(getgroups, 0, NULL);
+    CALL(set_tid_address, &cleared);
+    CALL(umask, 01077);
+    CALL(umask, 022);
     CALL(uname, &name);
     CALL(uname, BAD);
     show(name.sysname, sizeof("Linux"));

@@ -29,7 +29,7 @@ def has_tool(language: str) -> bool:
 def need(language: str) -> None:
     """Skips the test if programs in (language) cannot be built here."""
     if not has_tool(language):
-        pytest.skip(f"{TOOLS[language]} is not on this machine: see docs/languages.md")
+        pytest.skip(f"{TOOLS[language]} is not on this machine: make languages")
 
 
 def left_out() -> list[str]:
