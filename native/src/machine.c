@@ -35,7 +35,14 @@ static uint64_t earlier(uint64_t time, uint64_t other)
 void machine_set_deadline(struct machine *m, uint64_t deadline)
 {
     m->deadline = deadline;
-    watch_begin(&m->watch, earlier(earlier(deadline, m->pause), m->look));
+    uint64_t first = earlier(earlier(deadline, m->pause), m->look);
+    watch_begin(&m->watch, earlier(first, m->process->alarm.due));
+}
+
+void machine_wake(struct machine *m)
+{
+    m->asleep = 0;
+    m->sleep = (struct sleep){0};
 }
 
 void machine_clean_up(struct machine *m)

@@ -103,6 +103,12 @@ struct restore {
     int taken;
 };
 
+/* How a program sleeps, beside until when; zeros once it is awake. */
+struct sleep {
+    uint64_t left_at;         /* where a handler finds the time left, 0 = nowhere */
+    uint64_t wanted, info_at; /* signals that end it; where their siginfo goes, or 0 */
+};
+
 struct fetch; /* fetch.h */
 /* A host call that was interrupted is made again. */
 enum again { AGAIN_NOT, AGAIN, AGAIN_TO_THE_END };
@@ -136,7 +142,8 @@ struct machine {
     uint64_t pause;    /* when it is to be left for a while, 0 = never */
     uint64_t look;     /* when to look for a result in the exchange page, 0 = never */
     uint64_t asleep;   /* the program sleeps until then (clock_now), 0 = it is awake */
-    uint32_t exits;    /* KVM_RUN calls since they were last set to 0 */
+    struct sleep sleep;
+    uint32_t exits; /* KVM_RUN calls since they were last set to 0 */
     uint32_t storage_exits;
     uint64_t returned[2];     /* rax and rdx of the callback that returned last */
     uint64_t reqmem_upper;    /* bytes: the most that one request has written */
@@ -153,6 +160,9 @@ int machine_watch(struct machine *m, struct skerry_error *err);
 
 /* What runs now ends at (deadline); for the thread that runs it. */
 void machine_set_deadline(struct machine *m, uint64_t deadline);
+
+/* The program sleeps no more. */
+void machine_wake(struct machine *m);
 
 #define MACHINE_CLEAN_UP_NS 1000000000UL
 

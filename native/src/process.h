@@ -5,22 +5,16 @@
 
 #include "arena.h"
 #include "descriptors.h"
-
-#define SIGNAL_COUNT 65
-
-/* What rt_sigaction stores: kernel layout. */
-struct signal_action {
-    uint64_t handler, flags, restorer, mask;
-};
+#include "signals.h"
 
 struct process {
     struct arena arena;
     struct region heap;
     uint64_t brk, brk_high; /* high: nothing above it was ever heap */
     struct descriptors files;
-    uint64_t signal_mask;
-    uint64_t alt_stack[3];
     struct signal_action actions[SIGNAL_COUNT];
+    struct thread_signals signals;
+    struct alarm alarm;
 };
 
 /* The heap begins behind the image; half of what is left is heap, the rest arena. */

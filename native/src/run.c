@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
+#include "deliver.h"
 #include "hostcall.h"
 #include "stubs.h"
 #include "syscall.h"
@@ -49,6 +50,8 @@ static int on_exception(struct machine *m, unsigned vector)
 {
     struct exception_frame frame;
     memcpy(&frame, m->mem.base + EXCEPTION_FRAME_ADDR, sizeof(frame));
+    if (deliver_exception(m, vector, &frame))
+        return GO_ON;
     const char *name = exception_names[vector] ? exception_names[vector] : "exception";
     if (vector == VECTOR_PAGE_FAULT)
         machine_fail(m, "page fault %s 0x%lx at 0x%lx", page_fault_kind(frame.error),
@@ -60,6 +63,34 @@ static int on_exception(struct machine *m, unsigned vector)
     return STOP_FAILED;
 }
 
+/* Signals are delivered on the way back to the program. */
+static int on_signals(struct machine *m)
+{
+    if (m->sleep.wanted)
+        deliver_wanted(m);
+    return signals_ready(deliver_thread(m)) && deliver_pending(m) < 0 ? STOP_FAILED
+                                                                      : GO_ON;
+}
+
+/* An alarm, too; or later, when the program is not at a call and (elsewhere) is no
+ * place for it: the watchdog comes again. */
+static int on_alarm(struct machine *m, int elsewhere)
+{
+    uint64_t now = clock_now();
+    if (deliver_alarm_due(m, now) && (!elsewhere || deliver_may_interrupt(m)))
+        deliver_alarm(m, now);
+    else if (elsewhere)
+        return GO_ON;
+    return on_signals(m);
+}
+
+static int on_syscall(struct machine *m)
+{
+    if (syscall_answer(m) < 0)
+        return STOP_FAILED;
+    return m->process->alarm.due ? on_alarm(m, 0) : on_signals(m);
+}
+
 static int on_io(struct machine *m)
 {
     const struct kvm_run *run = m->vm.run;
@@ -68,7 +99,7 @@ static int on_io(struct machine *m)
         if (port == PORT_HOST_CALL && size == 4)
             return hostcall(m);
         if (port == PORT_SYSCALL && size == 1)
-            return syscall_answer(m) < 0 ? STOP_FAILED : GO_ON;
+            return on_syscall(m);
         if (port >= PORT_EXCEPTION && port < PORT_EXCEPTION + VECTOR_COUNT)
             return on_exception(m, port - PORT_EXCEPTION);
     }
@@ -139,21 +170,33 @@ static int enter(struct machine *m, uint64_t pause)
     m->vm.run->kvm_dirty_regs = 0;
     if (ret == 0)
         return on_exit(m);
-    if (error == EINTR || error == EAGAIN)
-        return on_signal(m, pause);
+    if (error == EINTR || error == EAGAIN) {
+        int stop = on_signal(m, pause);
+        return stop == GO_ON ? on_alarm(m, 1) : stop;
+    }
     machine_fail(m, "KVM_RUN: %s", strerror(error));
     return STOP_FAILED;
 }
 
-/* Sleeps in the program's place; a kick ends it as it ends KVM_RUN. */
+static struct timespec timespec_of(uint64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000UL),
+                             .tv_nsec = (long)(ns % 1000000000UL)};
+}
+
+/* Sleeps in the program's place; a kick ends it as it ends KVM_RUN, and so does an
+ * alarm. */
 static int sleep_on(struct machine *m, uint64_t pause)
 {
-    const struct timespec until = {.tv_sec = (time_t)(m->asleep / 1000000000UL),
-                                   .tv_nsec = (long)(m->asleep % 1000000000UL)};
+    const uint64_t alarm = m->process->alarm.due;
+    int until_alarm = alarm && alarm < m->asleep;
+    const struct timespec until = timespec_of(until_alarm ? alarm : m->asleep);
     int ret = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
     int stop = ret == EINTR ? on_signal(m, pause) : GO_ON;
-    if (ret != EINTR || stop == STOP_FAILED)
-        m->asleep = 0;
+    if (stop == STOP_FAILED || (ret != EINTR && !until_alarm))
+        machine_wake(m);
+    else if (stop == GO_ON)
+        stop = on_alarm(m, 0);
     return stop;
 }
 

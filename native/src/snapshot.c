@@ -94,6 +94,7 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
                                       .counters = *m->counters,
                                       .tasks = m->tasks,
                                       .shm = shm_share(shm)};
+        s->process.alarm = (struct alarm){0}; /* time stands still from here on */
         m->tasks = NULL;
         regexes_freeze(&m->regexes, &s->regexes);
     }

@@ -31,7 +31,8 @@ void storage_prepare(struct machine *m, const struct storage_args *a)
     m->result = (struct storage_result){0};
     m->reason[0] = 0;
     m->exits = 0;
-    m->asleep = 0;
+    machine_wake(m);
+    m->process->alarm = (struct alarm){0};
     m->again = AGAIN_NOT;
     m->look = clock_now() + MACHINE_CLEAN_UP_NS;
     vcpu_call(&m->vm, &call, 0);

@@ -80,18 +80,34 @@ long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t addr)
     if (!valid(&t))
         return -EINVAL;
     uint64_t ns = absolute ? time_left(clock, &t) : duration(&t);
+    machine_wake(c->m);
     if (ns)
         c->m->asleep = clock_now() + ns;
     return 0;
 }
 
+void sleep_until_signal(struct call *c)
+{
+    c->m->asleep = clock_now() + SLEEP_MAX * 1000000000UL;
+}
+
+/* Where a handler that ends the sleep finds what is left of it. */
+static long note_left(struct call *c, long ret, uint64_t addr)
+{
+    if (c->m->asleep)
+        c->m->sleep.left_at = addr;
+    return ret;
+}
+
 long sys_nanosleep(struct call *c)
 {
-    return sleep_for(c, CLOCK_MONOTONIC, 0, c->arg[0]);
+    long ret = sleep_for(c, CLOCK_MONOTONIC, 0, c->arg[0]);
+    return note_left(c, ret, c->arg[1]);
 }
 
 long sys_clock_nanosleep(struct call *c)
 {
     int absolute = !!(c->arg[1] & TIMER_ABSTIME);
-    return sleep_for(c, (clockid_t)c->arg[0], absolute, c->arg[2]);
+    long ret = sleep_for(c, (clockid_t)c->arg[0], absolute, c->arg[2]);
+    return note_left(c, ret, absolute ? 0 : c->arg[3]);
 }

@@ -55,6 +55,9 @@ long file_copy(const struct call *c, uint64_t addr, uint64_t len);
  * Returns 0, -EINVAL or -EFAULT. */
 long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t addr);
 
+/* The program sleeps until a signal comes. */
+void sleep_until_signal(struct call *c);
+
 /* Handlers, one file a subject. They return what Linux would: a value or -errno. */
 typedef long syscall_handler(struct call *c);
 syscall_handler sys_brk, sys_mmap, sys_munmap, sys_mprotect, sys_mremap, sys_madvise;
@@ -69,7 +72,10 @@ syscall_handler sys_exit, sys_arch_prctl, sys_getpid, sys_zero, sys_uname,
 syscall_handler sys_getrandom, sys_sched_getaffinity, sys_sysinfo, sys_futex, sys_prctl;
 syscall_handler sys_not_here;
 syscall_handler sys_kill, sys_tgkill, sys_rt_sigaction, sys_rt_sigprocmask;
-syscall_handler sys_sigaltstack, sys_getrusage;
+syscall_handler sys_sigaltstack, sys_getrusage, sys_rt_sigpending, sys_rt_sigreturn;
+syscall_handler sys_tkill, sys_rt_sigqueueinfo, sys_rt_tgsigqueueinfo;
+syscall_handler sys_pause, sys_rt_sigsuspend, sys_rt_sigtimedwait;
+syscall_handler sys_alarm, sys_getitimer, sys_setitimer;
 syscall_handler sys_clock_gettime, sys_clock_getres, sys_gettimeofday, sys_time;
 syscall_handler sys_nanosleep, sys_clock_nanosleep;
 
