@@ -14,9 +14,6 @@
 #include "stubs.h"
 #include "x86.h"
 
-#ifndef SS_AUTODISARM
-#define SS_AUTODISARM (1u << 31)
-#endif
 #ifndef SA_RESTORER
 #define SA_RESTORER 0x04000000
 #endif
@@ -219,8 +216,8 @@ static int arithmetic_code(const struct machine *m, unsigned vector)
 static int is_mapped(const struct machine *m, uint64_t addr, uint64_t error)
 {
     const struct layout *l = &m->mem.layout;
-    if (addr < PROGRAM_LOW)
-        return 0; /* those pages are ours */
+    if (addr < PROGRAM_LOW || addr >= USER_END)
+        return 0; /* those pages are ours, or nobody's */
     if (error & PAGE_FAULT_PRESENT)
         return 1;
     return region_holds(l->program, addr, 1) &&
@@ -241,8 +238,9 @@ static struct signal_info info_of(struct machine *m, unsigned vector,
         t->error = f->error | PAGE_FAULT_USER;
         if (is_mapped(m, t->cr2, f->error))
             info.code = SEGV_ACCERR;
-        else if (t->cr2 < USER_END)
+        else
             t->error &= ~PAGE_FAULT_PRESENT;
+        t->error |= t->cr2 < USER_END ? 0 : PAGE_FAULT_PRESENT;
     }
     if (vector == VECTOR_X87 || vector == VECTOR_SIMD)
         info.code = arithmetic_code(m, vector);

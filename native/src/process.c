@@ -1,7 +1,6 @@
 /* process.c: see process.h. */
 #include "process.h"
 
-#include <signal.h>
 #include <string.h>
 
 void process_init(struct process *p, uint64_t image_end, uint64_t memory_end)
@@ -11,7 +10,6 @@ void process_init(struct process *p, uint64_t image_end, uint64_t memory_end)
     uint64_t middle = page_up(begin + (memory_end - begin) / 2);
     p->heap = (struct region){begin, middle};
     p->brk = p->brk_high = begin;
-    p->signals.stack.flags = SS_DISABLE;
     arena_init(&p->arena, (struct region){middle, memory_end});
     descriptors_init(&p->files);
 }

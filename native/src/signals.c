@@ -5,10 +5,6 @@
 #include <signal.h>
 #include <string.h>
 
-#ifndef SS_AUTODISARM
-#define SS_AUTODISARM (1u << 31)
-#endif
-
 #define FIRST_REAL_TIME 32
 
 enum signal_default signal_default(int signal)

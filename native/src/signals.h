@@ -3,10 +3,14 @@
 #ifndef SKERRY_SIGNALS_H
 #define SKERRY_SIGNALS_H
 
+#include <signal.h>
 #include <stdint.h>
 
 #define SIGNAL_COUNT 65
-#define SIGNALS_QUEUED 16  /* that carry more than their number */
+#define SIGNALS_QUEUED 16 /* that carry more than their number */
+#ifndef SS_AUTODISARM
+#define SS_AUTODISARM (1u << 31)
+#endif
 #define ALT_STACK_MIN 2048 /* the kernel's MINSIGSTKSZ */
 
 /* What rt_sigaction stores: kernel layout. */

@@ -92,12 +92,20 @@ long sys_rt_sigreturn(struct call *c)
     return deliver_return(c->m, &c->ends);
 }
 
+/* What sigaltstack() answers to be told. */
+static struct alt_stack stack_now(const struct thread_signals *t, uint64_t rsp)
+{
+    struct alt_stack now = t->stack;
+    uint32_t mode = signals_on_stack(t, rsp) ? SS_ONSTACK : 0;
+    now.flags = (now.size ? mode : SS_DISABLE) | (now.flags & SS_AUTODISARM);
+    return now;
+}
+
 long sys_sigaltstack(struct call *c)
 {
     struct thread_signals *t = deliver_thread(c->m);
     uint64_t rsp = vcpu_regs(&c->m->vm)->rsp;
-    struct alt_stack set, was = t->stack;
-    was.flags |= was.size && signals_on_stack(t, rsp) ? SS_ONSTACK : 0;
+    struct alt_stack set, was = stack_now(t, rsp);
     if (c->arg[0] && guest_read(&c->m->mem, c->arg[0], &set, sizeof(set)) < 0)
         return -EFAULT;
     long ret = c->arg[0] ? signals_set_stack(t, &set, rsp) : 0;
