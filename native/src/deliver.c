@@ -235,7 +235,7 @@ static struct signal_info info_of(struct machine *m, unsigned vector,
     t->error = VECTORS_WITH_ERROR >> vector & 1 ? f->error : 0;
     if (vector == VECTOR_PAGE_FAULT) {
         t->cr2 = m->vm.run->s.regs.sregs.cr2;
-        t->error = f->error | PAGE_FAULT_USER;
+        t->error = (f->error & PAGE_FAULT_TELLS) | PAGE_FAULT_USER;
         if (is_mapped(m, t->cr2, f->error))
             info.code = SEGV_ACCERR;
         else

@@ -79,6 +79,7 @@
 #define VECTOR_SIMD 19
 #define PAGE_FAULT_PRESENT 1UL
 #define PAGE_FAULT_USER 4UL
+#define PAGE_FAULT_TELLS 0x13UL /* of ring 3: present, writing, executing */
 /* Exceptions that push an error code: 8, 10-14, 17, 21, 29, 30. */
 #define VECTORS_WITH_ERROR 0x60227d00u
 
