@@ -1,6 +1,7 @@
 """Signals as Linux has them: one program tries them all, on this Linux and in a guest,
 and finds the same."""
 
+import re
 import subprocess
 
 import pytest
@@ -551,3 +552,237 @@ def test_signals_do_what_they_do_on_linux(guest, linux, when):
     }
     assert differing == {}
     assert ours.keys() == linux.keys()
+
+
+# --- In requests ---
+
+HANDLED = (
+    HEAD
+    + r"""
+static int handled;
+static sigjmp_buf back;
+HANDLER(fix) { handled++; REG(RIP) += 2; }
+HANDLER(leave) { handled++; siglongjmp(back, 1); }
+static void on_get(const char *url, const char *arg)
+{
+    sigset_t all;
+    sigfillset(&all);
+    if (url[1] == 'f')
+        asm volatile("ud2");
+    if (url[1] == 'n' && sigsetjmp(back, 1) == 0)
+        *(volatile char *)0;
+    if (url[1] == 'a')
+        on(SIGILL, SIG_DFL, 0, 0), set_mask(BIT(SIGSEGV)), alarm(1000);
+    if (url[1] == 'b')
+        set_mask(-1ul), *(volatile char *)0;
+    if (url[1] == 'd')
+        on(SIGILL, SIG_DFL, 0, 0), ({ asm volatile("ud2"); });
+    if (url[1] == 'k')
+        kill(getpid(), atoi(url + 2));
+    const int len = sprintf(text, "%d %lx %d", handled, mask_now(), alarm(0) > 0);
+    backend_response(200, "text/plain", 10, text, len);
+}
+int main(void)
+{
+    on(SIGILL, fix, 0, 0);
+    on(SIGSEGV, leave, SA_NODEFER, 0);
+    alarm(1000);
+    asm volatile("ud2");
+    set_backend_get(on_get);
+    wait_for_requests();
+}
+"""
+)
+
+
+def serve(vm, url):
+    """What is answered, and that the clone, unless it is dropped, is as frozen."""
+    answer = vm.get(url)
+    assert vm.vm.differing_pages() == 0
+    return answer.body.decode() if answer.status == 200 else vm.failure
+
+
+def test_a_clone_that_handled_an_exception_serves_on_as_frozen(guest):
+    vm = guest(HANDLED, whole=True)
+    for url in ("/fix", "/null", "/again", "/"):
+        for _ in range(3):
+            assert serve(vm, url) == {"/fix": "2 0 0", "/null": "2 0 0"}.get(
+                url, "1 400 1" if url == "/again" else "1 0 0"
+            )
+            assert not vm.discarded
+
+
+def test_what_start_up_has_ordered_of_signals_is_there_in_requests(guest):
+    """Handlers are; an alarm is not, as time stands still in a frozen machine."""
+    vm = guest(HANDLED, whole=True)
+    assert [serve(vm, url) for url in ("/", "/fix", "/null")] == [
+        "1 0 0",
+        "2 0 0",
+        "2 0 0",
+    ]
+
+
+UNHANDLED = {
+    "/block": r"page fault reading 0x0 at 0x\w+",
+    "/default": r"illegal instruction \(vector 6\) at 0x\w+",
+    "/k9": r"ended itself with signal 9 \(SIGKILL\)",
+    "/k10": r"ended itself with signal 10 \(SIGUSR1\)",
+    "/k19": r"stopped itself with signal 19 \(SIGSTOP\)",
+    "/k64": r"ended itself with signal 64 \(SIGRT\)",
+}
+
+
+@pytest.mark.parametrize("url", UNHANDLED)
+def test_a_signal_that_nobody_handles_fails_the_request(guest, url):
+    vm = guest(HANDLED, whole=True)
+    assert re.fullmatch(UNHANDLED[url], serve(vm, url))
+    assert serve(vm, "/fix") == "2 0 0"
+
+
+def test_an_exception_is_handled_in_storage(guest):
+    vm = guest(
+        HEAD
+        + r"""
+        static int handled;
+        HANDLER(fix) { handled++; REG(RIP) += 2; }
+        static void store(size_t n, struct virtbuffer buffers[n], size_t len)
+        {
+            asm volatile("ud2");
+            if (*(int *)buffers[0].data)
+                on(SIGILL, SIG_DFL, 0, 0), ({ asm volatile("ud2"); });
+            storage_return(&handled, sizeof handled);
+        }
+        static void on_get(const char *url, const char *arg)
+        {
+            int result = -1, bad = url[1] == 'b';
+            storage_call(store, &bad, sizeof bad, &result, sizeof result);
+            const int len = sprintf(text, "%d", result);
+            backend_response(200, "text/plain", 10, text, len);
+        }
+        int main(void)
+        {
+            on(SIGILL, fix, 0, 0);
+            STORAGE_ALLOW(store);
+            set_backend_get(on_get);
+            wait_for_requests();
+        }
+        """,
+        whole=True,
+        storage=True,
+    )
+    answers = [vm.text(url) for url in ("/", "/", "/bad", "/", "/")]
+    assert answers == ["1", "2", "-1", "3", "4"]
+
+
+# --- Hostile programs ---
+
+HOSTILE = (
+    HEAD
+    + r"""
+static const unsigned long values[] = {
+    0, 1, -1ul, 1ul << 63, 0x5000, 0x8ff8, 0x5555555555555555, 0xffffffff80000000};
+static char room[65536] __attribute__((aligned(4096)));
+static unsigned long place, value;
+HANDLER(mutate) { *(unsigned long *)((char *)context - 8 + place) = value; }
+HANDLER(mutate_vectors)
+{
+    *(unsigned long *)((char *)((ucontext_t *)context)->uc_mcontext.fpregs + place) =
+        value;
+}
+HANDLER(segv) { siglongjmp(*(sigjmp_buf *)room, 1); }
+HANDLER(fail) { asm volatile("ud2"); }
+HANDLER(nothing) {}
+static void raw_stack(unsigned long sp, int call)
+{
+    asm volatile("mov %%rsp, %%r12; mov %0, %%rsp; syscall; mov %%r12, %%rsp"
+        : : "r"(sp), "a"(call), "D"(1), "S"(1), "d"(SIGUSR1)
+        : "r12", "rcx", "r11", "memory");
+}
+/* /HOW/NUMBER/PLACE */
+static void on_get(const char *url, const char *arg)
+{
+    unsigned long number = 0;
+    char how = url[1];
+    stack_t large = {room}, small = {room, 0, 2048}, ours = {(void *)0x4000, 0, 0x4000};
+    sscanf(url + 2, "/%lu/%lu", &number, &place);
+    value = values[number % 8];
+    if (how == 'c')
+        on(SIGSEGV, segv, 0, 0);
+    if (how == 'm' || how == 'c')
+        on(SIGUSR1, mutate, 0, 0);
+    if (how == 'v')
+        on(SIGUSR1, mutate_vectors, 0, 0);
+    if (how == 'm' || how == 'v' || (how == 'c' && !sigsetjmp(*(sigjmp_buf *)room, 1)))
+        send(SIGUSR1);
+    on(SIGUSR1, nothing, how == 'a' || how == 'o' ? SA_ONSTACK : 0, 0);
+    if (how == 's')
+        raw_stack(value, SYS_tgkill);
+    if (how == 'r')
+        raw_stack(value, SYS_rt_sigreturn);
+    if (how == 'a')
+        sigaltstack(&small, 0), send(SIGUSR1);
+    if (how == 'o')
+        sigaltstack(&ours, 0), send(SIGUSR1);
+    if (how == 'h')
+        on(SIGUSR1, (void *)value, 0, 0), send(SIGUSR1);
+    if (how == 'f')
+        large.ss_size = sizeof room, sigaltstack(&large, 0),
+        on(SIGILL, fail, SA_NODEFER | SA_ONSTACK, 0), ({ asm volatile("ud2"); });
+    backend_response(200, "text/plain", 10, "hello", 5);
+}
+int main(void)
+{
+    set_backend_get(on_get);
+    wait_for_requests();
+}
+"""
+)
+
+
+@pytest.fixture
+def hostile(guest):
+    return guest(HOSTILE, whole=True, limit=0.5, max_memory=8, max_request_memory=8)
+
+
+def assert_harmless(vm, how, place=0):
+    """Requests with all values may end as they like; the next are served as ever."""
+    for number in range(8):
+        vm.get(f"/{how}/{number}/{place}")
+        assert vm.text("/x") == "hello"
+    assert vm.vm.differing_pages() == 0
+
+
+@pytest.mark.parametrize("how", "mc")
+def test_no_word_of_a_frame_harms_anybody(hostile, how):
+    """... whether somebody handles the SIGSEGV that it may be, or not."""
+    for place in range(0, 440, 8):
+        assert_harmless(hostile, how, place)
+
+
+def test_no_word_of_a_frames_vectors_harms_anybody(hostile):
+    places = [0, 8, 24, 160, 464, 472, 480, *range(512, 584, 8), 824, 832, 2680, 2688]
+    for place in places:
+        assert_harmless(hostile, "v", place)
+
+
+@pytest.mark.parametrize("how", "srh")
+def test_wild_stacks_and_handlers_harm_nobody(hostile, how):
+    assert_harmless(hostile, how)
+
+
+ENDS = {
+    "/a": "no stack for the handler of signal 10 (SIGUSR1)",  # 2 KB are too few
+    "/o": "no stack for the handler of signal 10 (SIGUSR1)",  # pages of the host's
+    "/s/0/0": "no stack for the handler of signal 10 (SIGUSR1)",
+    "/s/3/0": "no stack for the handler of signal 10 (SIGUSR1)",
+    "/r/3/0": "rt_sigreturn: what is on the stack is no frame",
+    "/m/3/176": "rt_sigreturn: what is on the stack is no frame",  # rip
+    "/f": "illegal instruction",  # in its own handler, until there is no stack
+}
+
+
+@pytest.mark.parametrize("url", ENDS)
+def test_a_handler_that_cannot_be_called_or_left_fails_the_request(hostile, url):
+    assert hostile.get(url).status == 500
+    assert hostile.failure.startswith(ENDS[url])
+    assert hostile.text("/x") == "hello"
