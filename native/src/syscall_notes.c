@@ -17,6 +17,8 @@
 #define SHARING "no other process to share it with"
 #define OBSOLETE "obsolete: Linux itself refuses it"
 #define ASYNC "no asynchronous I/O: read and write do not wait"
+#define SENDING "to itself and its threads; what stops or ends it fails the request"
+#define QUEUING "to itself and its threads; 16 signals wait with what they carry"
 #define PLACES "memory stays where it is"
 
 /* clang-format off */
@@ -34,8 +36,9 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     PARTIAL(mprotect, "after start-up a page gets no access that it lacks"),
     PARTIAL(munmap, "what was unmapped can still be read and written"),
     FULL(brk, ""),
-    PARTIAL(rt_sigaction, "handlers are noted, and never called"),
-    PARTIAL(rt_sigprocmask, "the mask is noted, and holds nothing back"),
+    PARTIAL(rt_sigaction, "SA_NOCLDSTOP and SA_NOCLDWAIT: there are no children"),
+    PARTIAL(rt_sigprocmask, "holds back what was sent; an exception then ends the run"),
+    PARTIAL(rt_sigreturn, "a frame that is none ends the run, unless SIGSEGV is handled"),
     REFUSED(ioctl, "ENOTTY: nothing that is open is a terminal or a device"),
     FULL(pread64, "8 MiB a call"),
     FULL(pwrite64, "8 MiB a call"),
@@ -50,7 +53,11 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     REFUSED(shmctl, SHARING),
     FULL(dup, "64 descriptors"),
     FULL(dup2, "64 descriptors"),
+    PARTIAL(pause, "without an alarm it lasts until the time limit"),
     FULL(nanosleep, ""),
+    PARTIAL(getitimer, "ITIMER_REAL; the others never run"),
+    PARTIAL(alarm, "an alarm of start-up ends with it"),
+    PARTIAL(setitimer, "ITIMER_REAL; an alarm of start-up ends with it"),
     FULL(getpid, "1"),
     REFUSED(socket, NETWORK),
     REFUSED(connect, NETWORK),
@@ -72,7 +79,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     REFUSED(execve, PROCESS),
     PARTIAL(exit, "a request that exits has failed"),
     REFUSED(wait4, PROCESS),
-    PARTIAL(kill, "itself only; a signal that is not ignored ends the request"),
+    PARTIAL(kill, SENDING),
     FULL(uname, ""),
     REFUSED(semget, SHARING),
     REFUSED(semop, SHARING),
@@ -124,7 +131,11 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     REFUSED(setfsuid, HOST),
     REFUSED(setfsgid, HOST),
     REFUSED(capset, HOST),
-    PARTIAL(sigaltstack, "noted; no handler runs there"),
+    PARTIAL(rt_sigpending, "of this thread and of the program"),
+    PARTIAL(rt_sigtimedwait, "16 signals wait with what they carry"),
+    PARTIAL(rt_sigqueueinfo, QUEUING),
+    PARTIAL(rt_sigsuspend, "without an alarm it lasts until the time limit"),
+    PARTIAL(sigaltstack, "2048 bytes at least, and room for the vector registers"),
     REFUSED(utime, NAMES),
     REFUSED(mknod, NAMES),
     REFUSED(uselib, OBSOLETE),
@@ -168,7 +179,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     REFUSED(removexattr, NAMES),
     REFUSED(lremovexattr, NAMES),
     REFUSED(fremovexattr, NAMES),
-    PARTIAL(tkill, "itself only; a signal that is not ignored ends the request"),
+    PARTIAL(tkill, SENDING),
     FULL(time, ""),
     PARTIAL(futex, "one thread: a wake wakes nobody, an endless wait fails"),
     PARTIAL(sched_getaffinity, "one CPU, whoever is asked about"),
@@ -191,7 +202,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     FULL(clock_getres, ""),
     PARTIAL(clock_nanosleep, "no CPU-time clock, no CLOCK_TAI"),
     PARTIAL(exit_group, "a request that exits has failed"),
-    PARTIAL(tgkill, "itself only; a signal that is not ignored ends the request"),
+    PARTIAL(tgkill, SENDING),
     REFUSED(utimes, NAMES),
     REFUSED(vserver, OBSOLETE),
     REFUSED(mbind, PLACES),
@@ -228,6 +239,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     REFUSED(utimensat, NAMES),
     REFUSED(accept4, NETWORK),
     FULL(dup3, "64 descriptors"),
+    PARTIAL(rt_tgsigqueueinfo, QUEUING),
     REFUSED(perf_event_open, HOST),
     REFUSED(recvmmsg, NETWORK),
     REFUSED(fanotify_init, HOST),

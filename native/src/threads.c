@@ -40,6 +40,11 @@ struct thread *threads_find(struct threads *t, uint32_t tid)
     return NULL;
 }
 
+int threads_has(const struct machine *m, uint32_t tid)
+{
+    return tid == threads_tid(m) || (m->threads && threads_find(m->threads, tid));
+}
+
 static uint32_t new_tid(struct threads *t)
 {
     do {
