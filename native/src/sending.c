@@ -106,6 +106,12 @@ int sending_ends(struct machine *m, int signal)
                         signal_name(signal));
 }
 
+/* Tells if (one) waits for (signal) itself. */
+static int wants(const struct machine *m, const struct thread *one, int signal)
+{
+    return one && one->waits && sleep_of(m, one)->wanted & signal_bit(signal) ? 1 : 0;
+}
+
 /* A thread that runs looks at its signals behind its system call. */
 static int give(struct machine *m, struct thread *one, const struct signal_info *info)
 {
@@ -119,7 +125,7 @@ static int give(struct machine *m, struct thread *one, const struct signal_info 
     threads_touch(m->threads, one);
     if (runs(m, one) && !one->waits)
         return 0;
-    int wanted = one->waits && sleep_of(m, one)->wanted & bit;
+    int wanted = wants(m, one, info->signal);
     if (!wanted && t->mask & bit)
         return 0;
     if (!wanted && !signal_handled(a))
@@ -146,7 +152,7 @@ int sending_to(struct machine *m, uint32_t tid, const struct signal_info *info)
 
 static int takes(struct machine *m, struct thread *one, int signal)
 {
-    return (~signals_of(m, one)->mask | sleep_of(m, one)->wanted) & signal_bit(signal);
+    return !(signals_of(m, one)->mask & signal_bit(signal)) || wants(m, one, signal);
 }
 
 /* Linux asks the first thread first. NULL: all of them block it. */

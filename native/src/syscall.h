@@ -66,6 +66,9 @@ long file_copy(struct call *c, uint64_t addr, uint64_t len);
 long time_until(const struct guestmem *mem, clockid_t clock, int absolute,
                 uint64_t addr, uint64_t *until);
 
+/* The program sleeps before it goes on, as time_until says. Returns what that does. */
+long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t addr);
+
 /* The program sleeps until a signal comes. */
 void sleep_until_signal(struct call *c);
 

@@ -38,7 +38,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     FULL(brk, ""),
     PARTIAL(rt_sigaction, "SA_NOCLDSTOP and SA_NOCLDWAIT: there are no children"),
     PARTIAL(rt_sigprocmask, "holds back what was sent; an exception then ends the run"),
-    PARTIAL(rt_sigreturn, "a frame that is none ends the run, unless SIGSEGV is handled"),
+    PARTIAL(rt_sigreturn, "no frame: SIGSEGV, which ends the run if not handled"),
     REFUSED(ioctl, "ENOTTY: nothing that is open is a terminal or a device"),
     FULL(pread64, "8 MiB a call"),
     FULL(pwrite64, "8 MiB a call"),

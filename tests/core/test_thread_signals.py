@@ -380,6 +380,14 @@ static void masking(void)
     IS(times[0]);
     IS(times[1]);
     IS(seen[3]);
+    on(40, note, 0);
+    step = handled = 0;
+    thread = begin(blocker, 0); /* it lives until the next step */
+    kill(getpid(), 40);
+    IS(handled);
+    IS(handled_by == getpid());
+    step = 1;
+    result_of(thread);
     handled = 0;
     block(BIT(SIGTERM)); /* now everybody does */
     kill(getpid(), SIGTERM);
