@@ -128,8 +128,11 @@ void threads_pack(const struct threads *t, uint8_t *dst)
 static int is_sound(const struct threads *t)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < THREADS; i++)
+    for (uint32_t i = 0; i < THREADS; i++) {
         count += t->at[i].tid != 0;
+        if (t->at[i].signals.pending.queued > SIGNALS_QUEUED)
+            return 0;
+    }
     return count == t->count && t->current < THREADS && t->home < THREADS &&
            t->at[t->current].tid && t->at[t->home].tid;
 }

@@ -102,17 +102,17 @@ TEST(an_image_that_a_processor_refuses_is_refused)
 
 TEST(one_of_the_first_signals_is_pending_once_and_the_others_as_often_as_sent)
 {
-    struct thread_signals t = {.mask = UINT64_MAX};
+    struct pending_signals p = {0};
     const struct signal_action none = {0};
     struct signal_info once = {.signal = SIGUSR1}, often = {.signal = 40, .code = -1};
     for (int i = 0; i < SIGNALS_QUEUED - 1; i++) {
-        CHECK_EQ(signals_send(&t, &none, &once), 0);
-        CHECK_EQ(signals_send(&t, &none, &often), 0);
+        CHECK_EQ(signals_send(&p, UINT64_MAX, &none, &once), 0);
+        CHECK_EQ(signals_send(&p, UINT64_MAX, &none, &often), 0);
     }
-    CHECK_EQ(signals_send(&t, &none, &often), -EAGAIN);
-    CHECK_EQ(signals_take(&t, UINT64_MAX, &once), SIGUSR1);
+    CHECK_EQ(signals_send(&p, UINT64_MAX, &none, &often), -EAGAIN);
+    CHECK_EQ(signals_take(&p, UINT64_MAX, &once), SIGUSR1);
     for (int i = 0; i < SIGNALS_QUEUED - 1; i++)
-        CHECK_EQ(signals_take(&t, UINT64_MAX, &often), 40);
-    CHECK_EQ(signals_take(&t, UINT64_MAX, &often), 0);
-    CHECK_EQ(t.queued, 0);
+        CHECK_EQ(signals_take(&p, UINT64_MAX, &often), 40);
+    CHECK_EQ(signals_take(&p, UINT64_MAX, &often), 0);
+    CHECK_EQ(p.queued, 0);
 }
