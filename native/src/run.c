@@ -101,9 +101,10 @@ static int on_alarm(struct machine *m)
         return STOP_FAILED;
     if (m->threads && m->asleep)
         return wake_threads(m);
-    if (m->waits)
-        m->asleep = 0; /* it looks again if there is anything to wait for */
-    return on_signals(m);
+    if (!m->waits)
+        return on_signals(m);
+    m->asleep = 0; /* the call sees, when it is made again */
+    return GO_ON;
 }
 
 static int on_syscall(struct machine *m)

@@ -90,14 +90,15 @@ static uint64_t time_left(const struct machine *m, uint64_t ns)
     return m->wait_until > now ? m->wait_until - now : 0;
 }
 
-/* The call is answered: tells how much of its time is left, which is no reason to fail,
- * in seconds and ns, or with (unit) 1000, us. */
+/* The call is answered, or a signal ends it: tells how much of its time is left, which
+ * is no reason to fail, in seconds and ns, or with (unit) 1000, us. */
 static long tell_left(struct call *c, uint64_t addr, uint64_t ns, uint64_t unit,
                       long ret)
 {
     uint64_t left = time_left(c->m, ns);
     const uint64_t t[2] = {left / 1000000000UL, left % 1000000000UL / unit};
-    if (addr && !c->waits && !c->ends)
+    int ended = !c->waits || process_signals_due(c->m->process);
+    if (addr && ended && !c->ends)
         guest_write(&c->m->mem, addr, t, sizeof(t));
     return ret;
 }

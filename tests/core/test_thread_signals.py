@@ -129,6 +129,19 @@ static long in_select(void)
     FD_SET(empty[0], &in);
     return CALL(select, empty[0] + 1, &in, 0, 0, 0);
 }
+static long in_select_for_long(void)
+{
+    struct timeval left = {3600, 1};
+    const long ret = CALL(select, 0, 0, 0, 0, &left);
+    return ret == -EINTR && left.tv_sec > 3500 && left.tv_sec < 3600 ? ret : 1;
+}
+static long in_ppoll_for_long(void)
+{
+    struct timespec left = hour;
+    const long ret = CALL(ppoll, 0, 0, &left, 0, 0);
+    return ret == -EINTR && left.tv_sec > 3500 && left.tv_sec < 3600 ? ret : 1;
+}
+static long in_ppoll_with_constants(void) { return CALL(ppoll, 0, 0, &hour, 0, 0); }
 static long in_epoll(void)
 {
     struct epoll_event got;
@@ -225,6 +238,9 @@ static void waiting(void)
     IS(interrupted(in_poll));
     IS(interrupted(in_poll_for_long));
     IS(interrupted(in_select));
+    IS(interrupted(in_select_for_long));
+    IS(interrupted(in_ppoll_for_long));
+    IS(interrupted(in_ppoll_with_constants));
     IS(interrupted(in_epoll));
     IS(interrupted(in_nanosleep));
     IS(interrupted(in_pause));
@@ -463,6 +479,8 @@ static void alarms(void)
     IS(in_poll());
     alarm_in(20, 0);
     IS(in_epoll());
+    alarm_in(20, 0);
+    IS(in_select_for_long());
     alarm_in(20, 0);
     IS(in_pause());
     IS(handled_by == getpid());
