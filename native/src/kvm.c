@@ -49,6 +49,14 @@ int kvm_missing(const struct kvm *kvm, char *dst, size_t size)
     return missing;
 }
 
+/* How far the XSAVE image of guests reaches, with feature (e->index) in it. */
+static void measure_xsave(struct kvm *kvm, const struct kvm_cpuid_entry2 *e)
+{
+    int has = e->index >= 2 && e->index < 63 && XCR0_ALLOWED >> e->index & 1;
+    if (has && kvm->xsave_size < e->ebx + e->eax)
+        kvm->xsave_size = e->ebx + e->eax;
+}
+
 /* Guests see no PKU and no AMX: XCR0 does not have their state, so reset could not
  * vouch for it. (A software KVM shows ring 3 the machine's own CPUID; XCR0 still
  * holds.) */
@@ -65,6 +73,8 @@ static void hide_features(struct kvm *kvm)
         }
         if (e->function == 0xd && e->index == 0)
             kvm->xcr0 = e->eax & XCR0_ALLOWED;
+        if (e->function == 0xd)
+            measure_xsave(kvm, e);
     }
 }
 
@@ -83,6 +93,7 @@ static int kvm_setup(struct kvm *kvm, struct skerry_error *err)
     kvm->cpuid.head.nent = CPUID_ENTRIES;
     if (ioctl(kvm->fd, KVM_GET_SUPPORTED_CPUID, &kvm->cpuid) < 0)
         return skerry_fail(err, "KVM_GET_SUPPORTED_CPUID");
+    kvm->xsave_size = XSAVE_LEAST;
     hide_features(kvm);
     hostvdso_find(&kvm->vdso);
     return 0;

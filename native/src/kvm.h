@@ -15,10 +15,11 @@
 
 struct kvm {
     int fd;
-    size_t run_size;  /* bytes of the kvm_run mapping */
-    uint64_t xcr0;    /* XCR0 for guests */
-    int ring0_stub;   /* syscall enters ring 0; set by the probe */
-    uint8_t tss_type; /* of the task register; set by the probe */
+    size_t run_size;     /* bytes of the kvm_run mapping */
+    uint64_t xcr0;       /* XCR0 for guests */
+    uint32_t xsave_size; /* bytes of an XSAVE image with these features */
+    int ring0_stub;      /* syscall enters ring 0; set by the probe */
+    uint8_t tss_type;    /* of the task register; set by the probe */
     struct hostvdso vdso;
     int has_clock; /* guests may read the pages of (vdso); set by the probe */
     int has_umip, has_smep, has_smap;

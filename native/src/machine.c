@@ -70,7 +70,20 @@ void machine_set_deadline(struct machine *m, uint64_t deadline)
 {
     m->deadline = deadline;
     uint64_t first = earlier(earlier(deadline, m->pause), m->look);
+    first = earlier(first, m->process->alarm.due);
     watch_begin(&m->watch, earlier(first, m->tick));
+}
+
+void machine_wake(struct machine *m)
+{
+    m->asleep = 0;
+    m->sleep = (struct sleep){0};
+}
+
+void machine_answered(struct machine *m)
+{
+    m->waits = 0;
+    m->wait_until = 0;
 }
 
 void machine_clean_up(struct machine *m)

@@ -107,6 +107,13 @@ struct restore {
     int taken;
 };
 
+/* How a program sleeps, beside until when; zeros once it is awake. */
+struct sleep {
+    uint64_t left_at;         /* where a handler finds the time left, 0 = nowhere */
+    uint64_t wanted, info_at; /* signals that end it; where their siginfo goes, or 0 */
+    uint64_t restart; /* 1 + the number of the call that SA_RESTART makes again, or 0 */
+};
+
 struct fetch;   /* fetch.h */
 struct threads; /* threads.h */
 /* A host call that was interrupted is made again. */
@@ -148,7 +155,8 @@ struct machine {
     uint64_t look;     /* when to look for a result in the exchange page, 0 = never */
     uint64_t tick;     /* when another thread has its turn, 0 = never */
     uint64_t asleep;   /* the program sleeps until then (clock_now), 0 = it is awake */
-    int waits;         /* its system call is made again when it wakes: see waits.h */
+    struct sleep sleep;
+    int waits;           /* its system call is made again when it wakes: see waits.h */
     uint64_t wait_until; /* when that call gives up, 0: it has not begun to wait */
     uint32_t exits;      /* KVM_RUN calls since they were last set to 0 */
     uint32_t storage_exits;
@@ -180,6 +188,12 @@ int machine_watch(struct machine *m, struct skerry_error *err);
 
 /* What runs now ends at (deadline); for the thread that runs it. */
 void machine_set_deadline(struct machine *m, uint64_t deadline);
+
+/* The program sleeps no more. */
+void machine_wake(struct machine *m);
+
+/* The call that waited (waits.h) has its answer, or never will. */
+void machine_answered(struct machine *m);
 
 #define MACHINE_CLEAN_UP_NS 1000000000UL
 

@@ -124,7 +124,10 @@ long close_number(struct call *c, uint32_t fd)
 long object_wait(struct call *c, const struct open_file *file, uint64_t wake,
                  const char *what)
 {
-    return file->flags & O_NONBLOCK ? -EAGAIN : wait_until_ready(c, wake, what);
+    if (file->flags & O_NONBLOCK)
+        return -EAGAIN;
+    c->m->sleep.restart = 1 + vcpu_regs(&c->m->vm)->rax;
+    return wait_until_ready(c, wake, what);
 }
 
 uint32_t ready_events(const struct machine *m, int index)

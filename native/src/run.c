@@ -7,12 +7,12 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
+#include "deliver.h"
 #include "fault.h"
 #include "hostcall.h"
 #include "stubs.h"
 #include "syscall.h"
 #include "turns.h"
-#include "waits.h"
 #include "x86.h"
 
 static int fail(struct machine *m, const char *why)
@@ -54,6 +54,8 @@ static int on_exception(struct machine *m, unsigned vector)
     memcpy(&frame, m->mem.base + EXCEPTION_FRAME_ADDR, sizeof(frame));
     if (vector == VECTOR_PAGE_FAULT && fault_answer(m, &frame))
         return m->reason[0] ? STOP_FAILED : GO_ON;
+    if (deliver_exception(m, vector, &frame))
+        return GO_ON;
     const char *name = exception_names[vector] ? exception_names[vector] : "exception";
     if (vector == VECTOR_PAGE_FAULT)
         machine_fail(m, "page fault %s 0x%lx at 0x%lx", page_fault_kind(frame.error),
@@ -65,6 +67,56 @@ static int on_exception(struct machine *m, unsigned vector)
     return STOP_FAILED;
 }
 
+/* Signals are delivered on the way back to the program, unless that makes a call again.
+ * A mask for the time of a wait that has ended without one is over. */
+static int on_signals(struct machine *m)
+{
+    struct thread_signals *t = deliver_thread(m);
+    if (m->threads && threads_current(m->threads)->again)
+        return GO_ON;
+    if (m->sleep.wanted)
+        deliver_wanted(m);
+    if (process_signals_ready(m->process) && deliver_pending(m) < 0)
+        return STOP_FAILED;
+    if (t->has_saved && !m->asleep && !m->waits) {
+        t->mask = t->saved_mask;
+        t->has_saved = t->saved_mask = 0;
+    }
+    return GO_ON;
+}
+
+/* All threads have slept: who can run does. */
+static int wake_threads(struct machine *m)
+{
+    m->asleep = 0;
+    if (turns_next(m) < 0)
+        return STOP_FAILED;
+    return m->asleep ? GO_ON : on_signals(m);
+}
+
+/* The alarm, if it is due, ends a wait, which may be that of another thread. */
+static int on_alarm(struct machine *m)
+{
+    uint64_t now = clock_now();
+    if (!deliver_alarm_due(m, now))
+        return GO_ON;
+    if (deliver_alarm(m, now) < 0)
+        return STOP_FAILED;
+    if (m->threads && m->asleep)
+        return wake_threads(m);
+    if (!m->waits)
+        return on_signals(m);
+    m->asleep = 0; /* the call sees, when it is made again */
+    return GO_ON;
+}
+
+static int on_syscall(struct machine *m)
+{
+    if (syscall_answer(m) < 0 || on_signals(m) == STOP_FAILED)
+        return STOP_FAILED;
+    return m->process->alarm.due ? on_alarm(m) : GO_ON;
+}
+
 static int on_io(struct machine *m)
 {
     const struct kvm_run *run = m->vm.run;
@@ -73,7 +125,7 @@ static int on_io(struct machine *m)
         if (port == PORT_HOST_CALL && size == 4)
             return hostcall(m);
         if (port == PORT_SYSCALL && size == 1)
-            return syscall_answer(m) < 0 ? STOP_FAILED : GO_ON;
+            return on_syscall(m);
         if (port >= PORT_EXCEPTION && port < PORT_EXCEPTION + VECTOR_COUNT)
             return on_exception(m, port - PORT_EXCEPTION);
     }
@@ -118,11 +170,16 @@ static int on_signal(struct machine *m, uint64_t pause)
     return pause && now >= pause ? STOP_BUSY : GO_ON;
 }
 
-/* The same while the program ran: it may be that another thread has its turn. */
+/* The same while the program ran: it may be that another thread has its turn, or that
+ * there are signals. If this is no place for them, the watchdog comes again. */
 static int on_kick(struct machine *m, uint64_t pause)
 {
     int stop = on_signal(m, pause);
-    if (stop != STOP_FAILED && m->tick && turns_tick(m) < 0)
+    if (stop == STOP_FAILED || (m->tick && turns_tick(m) < 0))
+        return STOP_FAILED;
+    int due = deliver_alarm_due(m, clock_now());
+    if ((due || process_signals_ready(m->process)) && deliver_may_interrupt(m) &&
+        (due ? on_alarm(m) : on_signals(m)) == STOP_FAILED)
         return STOP_FAILED;
     return stop;
 }
@@ -161,21 +218,29 @@ static int enter(struct machine *m, uint64_t pause)
     return STOP_FAILED;
 }
 
-/* Sleeps in the program's place; a kick ends it as it ends KVM_RUN. */
+static struct timespec timespec_of(uint64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000UL),
+                             .tv_nsec = (long)(ns % 1000000000UL)};
+}
+
+/* Sleeps in the program's place; a kick ends it as it ends KVM_RUN, and so does an
+ * alarm. */
 static int sleep_on(struct machine *m, uint64_t pause)
 {
-    const struct timespec until = {.tv_sec = (time_t)(m->asleep / 1000000000UL),
-                                   .tv_nsec = (long)(m->asleep % 1000000000UL)};
+    const uint64_t alarm = m->process->alarm.due;
+    int until_alarm = alarm && alarm < m->asleep;
+    const struct timespec until = timespec_of(until_alarm ? alarm : m->asleep);
     int ret = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
     int stop = ret == EINTR ? on_signal(m, pause) : GO_ON;
-    if (ret == EINTR && stop != STOP_FAILED)
+    if (stop != GO_ON)
         return stop;
-    m->asleep = 0;
-    if (stop == STOP_FAILED)
-        waits_end(m);
-    else if (m->threads && turns_next(m) < 0)
-        return STOP_FAILED;
-    return stop;
+    if (ret == EINTR || until_alarm)
+        return on_alarm(m);
+    if (m->threads)
+        return wake_threads(m);
+    machine_wake(m);
+    return GO_ON;
 }
 
 /* Makes the host call again that was interrupted; it has changed nothing. Where it had
@@ -207,7 +272,7 @@ static int go_on(struct machine *m, uint64_t pause)
     if (m->asleep)
         return sleep_on(m, pause);
     if (m->waits)
-        return syscall_answer(m) < 0 ? STOP_FAILED : GO_ON;
+        return on_syscall(m);
     return enter(m, pause);
 }
 
@@ -222,5 +287,9 @@ enum stop machine_run(struct machine *m, uint64_t pause)
         stop = go_on(m, pause);
     } while (stop == GO_ON);
     watch_end(&m->watch);
+    if (stop == STOP_FAILED) {
+        machine_wake(m);
+        machine_answered(m);
+    }
     return (enum stop)stop;
 }

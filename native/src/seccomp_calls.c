@@ -69,6 +69,8 @@ const struct seccomp_call seccomp_calls[] = {
     CALL(madvise),                /* MADV_DONTNEED: reset, and malloc's trimming */
     CALL_IF(tgkill, OWN_PID(0)),  /* the watchdog kicks a thread; abort() */
     CALL(rt_sigreturn),           /* out of the kick's handler */
+    IOCTL(KVM_SET_XSAVE),         /* a guest's signal handler, and out of it */
+    IOCTL(KVM_GET_VCPU_EVENTS),   /* a guest's alarm */
     CALL(getpid),                 /* for tgkill */
     CALL(gettid),                 /* for tgkill */
     CALL(getrandom),              /* guests', and Python's random */

@@ -109,6 +109,7 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
                                       .tasks = m->tasks,
                                       .threads = m->threads,
                                       .shm = shm_share(shm)};
+        s->process.alarm = (struct alarm){0}; /* time stands still from here on */
         m->tasks = NULL;
         m->threads = NULL;
         m->space = (struct space){0};

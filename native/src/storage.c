@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "remains.h"
-#include "waits.h"
 
 #define MINUS_ONE UINT64_MAX
 
@@ -32,8 +31,9 @@ void storage_prepare(struct machine *m, const struct storage_args *a)
     m->result = (struct storage_result){0};
     m->reason[0] = 0;
     m->exits = 0;
-    m->asleep = 0;
-    waits_end(m);
+    machine_wake(m);
+    machine_answered(m);
+    m->process->alarm = (struct alarm){0};
     m->again = AGAIN_NOT;
     m->look = clock_now() + MACHINE_CLEAN_UP_NS;
     vcpu_call(&m->vm, &call, 0);

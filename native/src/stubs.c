@@ -115,7 +115,8 @@ static void install_descriptors(uint8_t *base)
     memcpy(base + TSS_ADDR, &tss, sizeof(tss));
 }
 
-/* Each stub is `out %al, $0x80 + vector; hlt`; 16 bytes apart. */
+/* Ring 3 may raise the breakpoint by `int3`, for debuggers that handle SIGTRAP. Each
+ * stub is `out %al, $0x80 + vector; hlt`; 16 bytes apart. */
 static void install_exceptions(uint8_t *base)
 {
     for (int v = 0; v < VECTOR_COUNT; v++) {
@@ -124,7 +125,8 @@ static void install_exceptions(uint8_t *base)
         const struct gate gate = {.offset_low = (uint16_t)addr,
                                   .selector = SEL_KERNEL_CODE,
                                   .stack = 1,
-                                  .type = GATE_INTERRUPT};
+                                  .type = v == VECTOR_BREAKPOINT ? GATE_USER
+                                                                 : GATE_INTERRUPT};
         memcpy(base + addr, code, sizeof(code));
         memcpy(base + IDT_ADDR + (uint64_t)v * sizeof(gate), &gate, sizeof(gate));
     }

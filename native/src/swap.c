@@ -7,9 +7,8 @@
 
 #include "x86.h"
 
-#define OUT_BYTES 2      /* of the first instruction of the system-call stub */
-#define XSTATE_BV_AT 512 /* in an XSAVE area: SDM volume 1, 13.4.2 */
-#define SYSCALL_BYTES 2
+#define OUT_BYTES 2             /* of the first instruction of the system-call stub */
+#define XSTATE_BV_AT 512        /* in an XSAVE area: SDM volume 1, 13.4.2 */
 #define SYSRET_FLAGS 0x3c7fd7UL /* that SYSRET takes from R11: SDM volume 2 */
 
 /* Has (r) go on behind the `syscall` that led to the stub, as the stub would. Its `out`
@@ -30,8 +29,8 @@ static void own_out(const struct machine *m, struct thread *to)
 {
     const struct process *p = m->process;
     to->wait_until = m->wait_until;
-    to->signal_mask = p->signal_mask;
-    memcpy(to->alt_stack, p->alt_stack, sizeof(to->alt_stack));
+    to->sleep = m->sleep;
+    to->signals = p->signals;
     to->clear_tid = p->clear_tid;
     to->robust_list = p->robust_list;
 }
@@ -40,8 +39,8 @@ void swap_in_own(struct machine *m, const struct thread *from)
 {
     struct process *p = m->process;
     m->wait_until = from->wait_until;
-    p->signal_mask = from->signal_mask;
-    memcpy(p->alt_stack, from->alt_stack, sizeof(p->alt_stack));
+    m->sleep = (struct sleep){0};
+    p->signals = from->signals;
     p->clear_tid = from->clear_tid;
     p->robust_list = from->robust_list;
 }
@@ -74,16 +73,28 @@ int swap_out(struct machine *m, uint32_t i)
     return save_fpu(m, m->threads->fpu[i]);
 }
 
-void swap_again(struct machine *m)
+/* Those of the thread that runs, in a system call: it goes on behind that. */
+static struct kvm_regs *behind_call(struct machine *m)
 {
     struct kvm_sregs *s = &m->vm.run->s.regs.sregs;
     struct kvm_regs *r = vcpu_regs(&m->vm);
-    leave_stub(m, r);
-    r->rip -= SYSCALL_BYTES;
+    if (holds_stub(r))
+        leave_stub(m, r);
     s->cs = m->vm.sregs.cs;
     s->ss = m->vm.sregs.ss;
     m->vm.run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
     vcpu_set_sregs(&m->vm);
+    return r;
+}
+
+void swap_again(struct machine *m)
+{
+    behind_call(m)->rip -= SYSCALL_BYTES;
+}
+
+struct kvm_regs *swap_registers(struct machine *m, struct thread *of)
+{
+    return of == threads_current(m->threads) ? behind_call(m) : &of->regs;
 }
 
 int swap_in(struct machine *m, uint32_t i)

@@ -17,6 +17,11 @@ int swap_in(struct machine *m, uint32_t i);
 /* The thread that runs, in a system call, makes that again when it goes on. */
 void swap_again(struct machine *m);
 
+#define SYSCALL_BYTES 2
+
+/* The registers of a thread that waits in a system call, with which it goes on. */
+struct kvm_regs *swap_registers(struct machine *m, struct thread *of);
+
 /* The same for what the kernel knows alone. */
 void swap_in_own(struct machine *m, const struct thread *from);
 

@@ -128,20 +128,10 @@ long sys_epoll_wait(struct call *c)
     return wait(c, ms < 0 ? WAITS_FOR_EVER : (uint64_t)ms * 1000000);
 }
 
-/* Of a signal mask only its place is looked at: no signal ends a wait. */
-static long check_mask(const struct call *c)
-{
-    uint64_t mask;
-    if (!c->arg[4])
-        return 0;
-    return c->arg[5] != sizeof(mask) ? -EINVAL
-                                     : guest_read(&c->m->mem, c->arg[4], &mask, 8);
-}
-
 long sys_epoll_pwait(struct call *c)
 {
-    long ret = check_mask(c);
-    return ret < 0 ? ret : sys_epoll_wait(c);
+    long ret = waits_mask(c, c->arg[4], c->arg[5]);
+    return ret < 0 ? ret : waits_unmask(c, sys_epoll_wait(c));
 }
 
 long sys_epoll_pwait2(struct call *c)
@@ -149,6 +139,6 @@ long sys_epoll_pwait2(struct call *c)
     uint64_t ns = WAITS_FOR_EVER;
     long ret = c->arg[3] ? waits_duration(c, c->arg[3], &ns) : 0;
     if (ret == 0)
-        ret = check_mask(c);
-    return ret < 0 ? ret : wait(c, ns);
+        ret = waits_mask(c, c->arg[4], c->arg[5]);
+    return ret < 0 ? ret : waits_unmask(c, wait(c, ns));
 }

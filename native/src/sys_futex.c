@@ -1,6 +1,7 @@
 /* sys_futex.c: threads wait on a word of memory, and wake each other. All of them run
  * on one vCPU, which stands still while a call is answered; only shared memory can
  * change meanwhile, and nobody can be woken from there. */
+#include <asm/unistd_64.h>
 #include <errno.h>
 #include <linux/futex.h>
 
@@ -75,10 +76,14 @@ static long wait(struct futex *f, struct call *c)
         ret = compare(f, f->value);
     if (ret < 0)
         return ret;
+    if (!until)
+        f->m->sleep.restart = 1 + __NR_futex;
     if (f->m->threads)
         turns_wait(f->m, f->addr, bits_of(f), until);
     else if (until)
         f->m->asleep = until;
+    else if (f->m->process->alarm.due)
+        sleep_until_signal(c);
     else {
         c->ends = 1;
         return machine_fail(f->m, "deadlock: waits for a futex that nobody can wake");

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/time.h>
 
 #include "syscall.h"
 
@@ -66,12 +65,4 @@ long sys_msync(struct call *c)
         return -EINVAL;
     struct call range = {c->m, {c->arg[0], c->arg[1]}, 0, 0, 0};
     return sys_mlock(&range) < 0 ? -ENOMEM : 0;
-}
-
-/* No timer of this kind runs. */
-long sys_getitimer(struct call *c)
-{
-    if ((uint32_t)c->arg[0] > ITIMER_PROF)
-        return -EINVAL;
-    return guest_zero(&c->m->mem, c->arg[1], sizeof(struct itimerval));
 }

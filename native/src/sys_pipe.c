@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "object_io.h"
+#include "sending.h"
 #include "waits.h"
 
 /* Tells if something open reads, or writes, pipe (number). */
@@ -128,10 +129,9 @@ static long put_bytes(struct call *c, struct object *at, const struct buffers *b
 /* As Linux: the signal, and if the program goes on, the error. */
 static long broken_pipe(struct call *c)
 {
-    struct call signal = {c->m, {0, SIGPIPE}, 0, 0, 0};
+    const struct signal_info info = {.signal = SIGPIPE, .code = SI_USER, .word = {1}};
     if (!c->quiet)
-        sys_kill(&signal);
-    c->ends = signal.ends;
+        sending_to_itself(c->m, &info);
     return -EPIPE;
 }
 

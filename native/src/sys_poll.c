@@ -38,11 +38,12 @@ static uint32_t look(const struct machine *m, uint32_t fd, uint32_t events,
     return ready & (events | POLLERR | POLLHUP);
 }
 
-/* Nothing is ready: it waits, or its time is over, which is 0. */
+/* Nothing is ready: it waits, or its time is over, which is 0. A signal that its mask
+ * lets through ends it all the same. */
 static long none(struct call *c, const struct waiting *w)
 {
     uint64_t limit = waits_limit(c->m, w->ns);
-    if (!w->ns || clock_now() >= limit)
+    if ((!w->ns || clock_now() >= limit) && !process_signals_due(c->m->process))
         return 0;
     return wait_until_ready(c, w->wake < limit ? w->wake : limit,
                             "descriptors that nobody can make ready");
@@ -80,15 +81,6 @@ long sys_poll(struct call *c)
     return poll_for(c, ms < 0 ? WAITS_FOR_EVER : (uint64_t)ms * 1000000);
 }
 
-/* Of a signal mask only its place is looked at: no signal ends a wait. */
-static long check_mask(const struct call *c, uint64_t addr, uint64_t size)
-{
-    uint64_t mask;
-    if (!addr)
-        return 0;
-    return size != sizeof(mask) ? -EINVAL : guest_read(&c->m->mem, addr, &mask, 8);
-}
-
 /* What is left of the time that the call may wait. */
 static uint64_t time_left(const struct machine *m, uint64_t ns)
 {
@@ -98,14 +90,15 @@ static uint64_t time_left(const struct machine *m, uint64_t ns)
     return m->wait_until > now ? m->wait_until - now : 0;
 }
 
-/* The call is answered: tells how much of its time is left, which is no reason to fail,
- * in seconds and ns, or with (unit) 1000, us. */
+/* The call is answered, or a signal ends it: tells how much of its time is left, which
+ * is no reason to fail, in seconds and ns, or with (unit) 1000, us. */
 static long tell_left(struct call *c, uint64_t addr, uint64_t ns, uint64_t unit,
                       long ret)
 {
     uint64_t left = time_left(c->m, ns);
     const uint64_t t[2] = {left / 1000000000UL, left % 1000000000UL / unit};
-    if (addr && !c->waits && !c->ends)
+    int ended = !c->waits || process_signals_due(c->m->process);
+    if (addr && ended && !c->ends)
         guest_write(&c->m->mem, addr, t, sizeof(t));
     return ret;
 }
@@ -115,8 +108,10 @@ long sys_ppoll(struct call *c)
     uint64_t ns = WAITS_FOR_EVER;
     long ret = c->arg[2] ? waits_duration(c, c->arg[2], &ns) : 0;
     if (ret == 0)
-        ret = check_mask(c, c->arg[3], c->arg[4]);
-    return ret < 0 ? ret : tell_left(c, c->arg[2], ns, 1, poll_for(c, ns));
+        ret = waits_mask(c, c->arg[3], c->arg[4]);
+    if (ret < 0)
+        return ret;
+    return waits_unmask(c, tell_left(c, c->arg[2], ns, 1, poll_for(c, ns)));
 }
 
 /* --- select --- */
@@ -210,6 +205,8 @@ long sys_pselect6(struct call *c)
         return -EFAULT;
     long ret = c->arg[4] ? waits_duration(c, c->arg[4], &ns) : 0;
     if (ret == 0)
-        ret = check_mask(c, mask[0], mask[1]);
-    return ret < 0 ? ret : tell_left(c, c->arg[4], ns, 1, select_for(c, ns));
+        ret = waits_mask(c, mask[0], mask[1]);
+    if (ret < 0)
+        return ret;
+    return waits_unmask(c, tell_left(c, c->arg[4], ns, 1, select_for(c, ns)));
 }

@@ -46,7 +46,7 @@ static void begin(struct machine *m, uint32_t i, uint32_t tid, const struct clon
         child->fs.base = k->fs_base;
     child->clear_tid = k->flags & CLONE_CHILD_CLEARTID ? k->child_tid : 0;
     child->robust_list = 0;
-    child->alt_stack[0] = child->alt_stack[1] = child->alt_stack[2] = 0;
+    child->signals = (struct thread_signals){.mask = child->signals.mask};
     m->threads->count++;
     waiting_end(m->threads, child);
     turns_more(m);

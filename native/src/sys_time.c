@@ -84,22 +84,40 @@ long time_until(const struct guestmem *mem, clockid_t clock, int absolute,
 }
 
 /* The machine sleeps when it runs next: nobody waits for it here. */
-static long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t addr)
+long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t addr)
 {
     uint64_t until;
     long ret = time_until(&c->m->mem, clock, absolute, addr, &until);
-    if (ret == 0 && until > clock_now())
+    if (ret < 0)
+        return ret;
+    machine_wake(c->m);
+    if (until > clock_now())
         c->m->asleep = until;
+    return 0;
+}
+
+void sleep_until_signal(struct call *c)
+{
+    c->m->asleep = clock_now() + SLEEP_MAX * 1000000000UL;
+}
+
+/* Where a handler that ends the sleep finds what is left of it. */
+static long note_left(struct call *c, long ret, uint64_t addr)
+{
+    if (c->m->asleep)
+        c->m->sleep.left_at = addr;
     return ret;
 }
 
 long sys_nanosleep(struct call *c)
 {
-    return sleep_for(c, CLOCK_MONOTONIC, 0, c->arg[0]);
+    long ret = sleep_for(c, CLOCK_MONOTONIC, 0, c->arg[0]);
+    return note_left(c, ret, c->arg[1]);
 }
 
 long sys_clock_nanosleep(struct call *c)
 {
     int absolute = !!(c->arg[1] & TIMER_ABSTIME);
-    return sleep_for(c, (clockid_t)c->arg[0], absolute, c->arg[2]);
+    long ret = sleep_for(c, (clockid_t)c->arg[0], absolute, c->arg[2]);
+    return note_left(c, ret, absolute ? 0 : c->arg[3]);
 }

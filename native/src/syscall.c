@@ -23,6 +23,7 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_brk] = sys_brk,
     [__NR_rt_sigaction] = sys_rt_sigaction,
     [__NR_rt_sigprocmask] = sys_rt_sigprocmask,
+    [__NR_rt_sigreturn] = sys_rt_sigreturn,
     [__NR_ioctl] = sys_ioctl,
     [__NR_pread64] = sys_pread64,
     [__NR_pwrite64] = sys_pwrite64,
@@ -34,7 +35,11 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_madvise] = sys_madvise,
     [__NR_dup] = sys_dup,
     [__NR_dup2] = sys_dup2,
+    [__NR_pause] = sys_pause,
     [__NR_nanosleep] = sys_nanosleep,
+    [__NR_getitimer] = sys_getitimer,
+    [__NR_alarm] = sys_alarm,
+    [__NR_setitimer] = sys_setitimer,
     [__NR_getpid] = sys_getpid,
     [__NR_clone] = sys_clone,
     [__NR_exit] = sys_exit,
@@ -57,6 +62,10 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_geteuid] = sys_zero,
     [__NR_getegid] = sys_zero,
     [__NR_getppid] = sys_zero,
+    [__NR_rt_sigpending] = sys_rt_sigpending,
+    [__NR_rt_sigtimedwait] = sys_rt_sigtimedwait,
+    [__NR_rt_sigqueueinfo] = sys_rt_sigqueueinfo,
+    [__NR_rt_sigsuspend] = sys_rt_sigsuspend,
     [__NR_sigaltstack] = sys_sigaltstack,
     [__NR_prctl] = sys_prctl,
     [__NR_arch_prctl] = sys_arch_prctl,
@@ -79,6 +88,7 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_set_robust_list] = sys_set_robust_list,
     [__NR_get_robust_list] = sys_get_robust_list,
     [__NR_dup3] = sys_dup3,
+    [__NR_rt_tgsigqueueinfo] = sys_rt_tgsigqueueinfo,
     [__NR_prlimit64] = sys_prlimit64,
     [__NR_getrandom] = sys_getrandom,
     [__NR_statx] = sys_statx,
@@ -129,7 +139,6 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_mlock] = sys_mlock,
     [__NR_mlockall] = sys_mlockall,
     [__NR_msync] = sys_msync,
-    [__NR_getitimer] = sys_getitimer,
     [__NR_getsid] = sys_getpgid,
     [__NR_getresgid] = sys_getresuid,
     [__NR_munlock] = sys_mlock,
@@ -157,6 +166,8 @@ int syscall_answer(struct machine *m)
     struct call c = {m, {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9}, 0, 0, 0};
     syscall_handler *handler = number < SYSCALL_NUMBERS ? table[number] : NULL;
     m->touched = 1;
+    if (m->threads)
+        turns_before_call(m);
     machine_begin_call(m);
     if (m->trace)
         trace_enter(m->trace, &m->mem, SKERRY_CALL_SYSCALL, number, c.arg);
@@ -165,7 +176,7 @@ int syscall_answer(struct machine *m)
     m->waits = c.waits && !ends;
     if (m->waits)
         return m->threads ? turns_after_call(m) : 0;
-    waits_end(m);
+    machine_answered(m);
     if (m->trace)
         trace_leave(m->trace, &m->mem, ret, ends);
     if (ends)

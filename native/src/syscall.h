@@ -66,6 +66,12 @@ long file_copy(struct call *c, uint64_t addr, uint64_t len);
 long time_until(const struct guestmem *mem, clockid_t clock, int absolute,
                 uint64_t addr, uint64_t *until);
 
+/* The program sleeps before it goes on, as time_until says. Returns what that does. */
+long sleep_for(struct call *c, clockid_t clock, int absolute, uint64_t addr);
+
+/* The program sleeps until a signal comes. */
+void sleep_until_signal(struct call *c);
+
 /* Handlers, one file a subject. They return what Linux would: a value or -errno. */
 typedef long syscall_handler(struct call *c);
 syscall_handler sys_brk, sys_mmap, sys_munmap, sys_mprotect, sys_mremap, sys_madvise;
@@ -88,8 +94,11 @@ syscall_handler sys_getrandom, sys_sched_getaffinity, sys_sysinfo, sys_futex, sy
 syscall_handler sys_not_here;
 syscall_handler sys_clone, sys_exit_group, sys_gettid, sys_set_tid_address;
 syscall_handler sys_set_robust_list, sys_get_robust_list, sys_sched_yield;
-syscall_handler sys_kill, sys_tkill, sys_tgkill, sys_rt_sigaction, sys_rt_sigprocmask;
-syscall_handler sys_sigaltstack, sys_getrusage;
+syscall_handler sys_kill, sys_tgkill, sys_rt_sigaction, sys_rt_sigprocmask;
+syscall_handler sys_sigaltstack, sys_getrusage, sys_rt_sigpending, sys_rt_sigreturn;
+syscall_handler sys_tkill, sys_rt_sigqueueinfo, sys_rt_tgsigqueueinfo;
+syscall_handler sys_pause, sys_rt_sigsuspend, sys_rt_sigtimedwait;
+syscall_handler sys_alarm, sys_getitimer, sys_setitimer;
 syscall_handler sys_clock_gettime, sys_clock_getres, sys_gettimeofday, sys_time;
 syscall_handler sys_getpgrp, sys_getpgid, sys_getresuid, sys_getgroups;
 syscall_handler sys_umask, sys_capget, sys_personality, sys_sched_getscheduler;
@@ -97,7 +106,7 @@ syscall_handler sys_sched_getparam, sys_sched_setscheduler, sys_sched_setparam;
 syscall_handler sys_sched_get_priority_max, sys_sched_get_priority_min;
 syscall_handler sys_sched_setaffinity, sys_getcpu, sys_times, sys_membarrier;
 syscall_handler sys_getrlimit, sys_setrlimit, sys_clock_settime, sys_mlock;
-syscall_handler sys_mlockall, sys_msync, sys_getitimer;
+syscall_handler sys_mlockall, sys_msync;
 syscall_handler sys_nanosleep, sys_clock_nanosleep;
 
 #endif

@@ -17,10 +17,11 @@
 #define SHARING "no other process to share it with"
 #define OBSOLETE "obsolete: Linux itself refuses it"
 #define ASYNC "no asynchronous I/O: read and write do not wait"
+#define SENDING "to itself and its threads; what stops or ends it fails the request"
+#define QUEUING "to itself and its threads; 16 signals wait with what they carry"
 #define PLACES "memory stays where it is"
 
 /* What several calls lack. */
-#define MASK "the signal mask is checked, and holds nothing back"
 #define PAIR "of the ends of a socketpair; "
 #define ONE_CPU "one CPU, one policy; a thread's own number is not known"
 #define LIMITS "limits can be read, and not changed: EPERM"
@@ -40,8 +41,9 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     PARTIAL(mprotect, "in storage, after start-up, a page gets no access that it lacks"),
     PARTIAL(munmap, "below max_memory, what was unmapped can be read and written"),
     FULL(brk, ""),
-    PARTIAL(rt_sigaction, "handlers are noted, and never called"),
-    PARTIAL(rt_sigprocmask, "the mask is noted, and holds nothing back"),
+    PARTIAL(rt_sigaction, "SA_NOCLDSTOP and SA_NOCLDWAIT: there are no children"),
+    PARTIAL(rt_sigprocmask, "holds back what was sent; an exception then ends the run"),
+    PARTIAL(rt_sigreturn, "no frame: SIGSEGV, which ends the run if not handled"),
     PARTIAL(ioctl, "FIONREAD, FIONBIO, FIOCLEX, FIONCLEX; nothing is a terminal"),
     FULL(pread64, "8 MiB a call"),
     FULL(pwrite64, "8 MiB a call"),
@@ -60,8 +62,11 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     REFUSED(shmctl, SHARING),
     FULL(dup, "64 descriptors"),
     FULL(dup2, "64 descriptors"),
+    PARTIAL(pause, "without an alarm it lasts until the time limit"),
     FULL(nanosleep, ""),
-    PARTIAL(getitimer, "no timer of this kind runs: zeros"),
+    PARTIAL(getitimer, "ITIMER_REAL; the others never run"),
+    PARTIAL(alarm, "an alarm of start-up ends with it"),
+    PARTIAL(setitimer, "ITIMER_REAL; an alarm of start-up ends with it"),
     FULL(getpid, "1"),
     REFUSED(socket, NETWORK),
     REFUSED(connect, NETWORK),
@@ -84,7 +89,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     REFUSED(execve, PROCESS),
     PARTIAL(exit, "a request fails whose own thread ends"),
     REFUSED(wait4, PROCESS),
-    PARTIAL(kill, "itself only; a signal that is not ignored ends the request"),
+    PARTIAL(kill, SENDING),
     FULL(uname, ""),
     REFUSED(semget, SHARING),
     REFUSED(semop, SHARING),
@@ -146,7 +151,11 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     FULL(getsid, "1"),
     FULL(capget, "none"),
     REFUSED(capset, HOST),
-    PARTIAL(sigaltstack, "noted; no handler runs there"),
+    PARTIAL(rt_sigpending, "of this thread and of the program"),
+    PARTIAL(rt_sigtimedwait, "16 signals wait with what they carry"),
+    PARTIAL(rt_sigqueueinfo, QUEUING),
+    PARTIAL(rt_sigsuspend, "without an alarm it lasts until the time limit"),
+    PARTIAL(sigaltstack, "2048 bytes at least, and room for the vector registers"),
     REFUSED(utime, NAMES),
     REFUSED(mknod, NAMES),
     REFUSED(uselib, OBSOLETE),
@@ -202,7 +211,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     REFUSED(removexattr, NAMES),
     REFUSED(lremovexattr, NAMES),
     REFUSED(fremovexattr, NAMES),
-    PARTIAL(tkill, "its own threads; a signal that is not ignored ends the request"),
+    PARTIAL(tkill, SENDING),
     FULL(time, ""),
     PARTIAL(futex, "no FUTEX_LOCK_PI and its kin; wakes nobody in another machine"),
     PARTIAL(sched_setaffinity, ONE_CPU),
@@ -229,7 +238,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     PARTIAL(exit_group, "a request that exits has failed"),
     PARTIAL(epoll_wait, "no edges of a set in a set, nor of a timer that is not read"),
     PARTIAL(epoll_ctl, "64 descriptors; a set may be in another, but no deeper"),
-    PARTIAL(tgkill, "its own threads; a signal that is not ignored ends the request"),
+    PARTIAL(tgkill, SENDING),
     REFUSED(utimes, NAMES),
     REFUSED(vserver, OBSOLETE),
     REFUSED(mbind, PLACES),
@@ -260,14 +269,14 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     FULL(readlinkat, ""),
     REFUSED(fchmodat, NAMES),
     FULL(faccessat, ""),
-    PARTIAL(pselect6, MASK),
-    PARTIAL(ppoll, MASK),
+    FULL(pselect6, ""),
+    FULL(ppoll, ""),
     REFUSED(unshare, PROCESS),
     FULL(set_robust_list, ""),
     FULL(get_robust_list, ""),
     REFUSED(move_pages, PLACES),
     REFUSED(utimensat, NAMES),
-    PARTIAL(epoll_pwait, MASK "; as epoll_wait"),
+    PARTIAL(epoll_pwait, "as epoll_wait"),
     FULL(timerfd_create, "64 descriptors"),
     FULL(eventfd, "64 descriptors"),
     PARTIAL(timerfd_settime, "no ECANCELED when the clock is set"),
@@ -277,6 +286,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     FULL(epoll_create1, "64 descriptors"),
     FULL(dup3, "64 descriptors"),
     PARTIAL(pipe2, "no O_DIRECT"),
+    PARTIAL(rt_tgsigqueueinfo, QUEUING),
     REFUSED(perf_event_open, HOST),
     REFUSED(recvmmsg, NETWORK),
     REFUSED(fanotify_init, HOST),
@@ -319,7 +329,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     REFUSED(pidfd_getfd, PROCESS),
     PARTIAL(faccessat2, "no AT_EMPTY_PATH"),
     REFUSED(process_madvise, PROCESS),
-    PARTIAL(epoll_pwait2, MASK "; as epoll_wait"),
+    PARTIAL(epoll_pwait2, "as epoll_wait"),
     REFUSED(mount_setattr, HOST),
     REFUSED(quotactl_fd, HOST),
     REFUSED(landlock_create_ruleset, HOST),

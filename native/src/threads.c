@@ -40,6 +40,11 @@ struct thread *threads_find(struct threads *t, uint32_t tid)
     return NULL;
 }
 
+int threads_has(const struct machine *m, uint32_t tid)
+{
+    return tid == threads_tid(m) || (m->threads && threads_find(m->threads, tid));
+}
+
 static uint32_t new_tid(struct threads *t)
 {
     do {
@@ -123,8 +128,11 @@ void threads_pack(const struct threads *t, uint8_t *dst)
 static int is_sound(const struct threads *t)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < THREADS; i++)
+    for (uint32_t i = 0; i < THREADS; i++) {
         count += t->at[i].tid != 0;
+        if (t->at[i].signals.pending.queued > SIGNALS_QUEUED)
+            return 0;
+    }
     return count == t->count && t->current < THREADS && t->home < THREADS &&
            t->at[t->current].tid && t->at[t->home].tid;
 }

@@ -20,12 +20,15 @@ struct thread {
     int changed;  /* since it was frozen */
     uint32_t bits;
     uint64_t futex; /* the address that it waits on, for a wake with one of (bits); 0 */
-    int again; /* its system call is made again then, or when others have made one */
+    int again; /* its system call is made again then, or when others have made one: */
+               /* until it is, no signal comes between */
     uint64_t until; /* when it goes on without a wake (clock_now), 0 = never */
     uint64_t turn;  /* who has waited longest, to run or to be woken, has the least */
     struct kvm_regs regs;
     struct kvm_segment ds, es, fs, gs;
-    uint64_t signal_mask, alt_stack[3], clear_tid, robust_list;
+    uint64_t clear_tid, robust_list;
+    struct thread_signals signals;
+    struct sleep sleep;
     uint64_t wait_until; /* of the machine */
 };
 
@@ -56,6 +59,9 @@ uint32_t threads_tid(const struct machine *m);
 
 /* The thread with (tid), which is not 0, or NULL. The table must be there. */
 struct thread *threads_find(struct threads *t, uint32_t tid);
+
+/* Tells if there is a thread with (tid), which is not 0. */
+int threads_has(const struct machine *m, uint32_t tid);
 
 /* A free place and a new tid for it, or -EAGAIN. The place stays free. */
 int threads_place(struct threads *t, uint32_t *tid);

@@ -38,6 +38,7 @@ static int go_to(struct machine *m, uint32_t next)
         t->current = next;
         t->changed = 1;
     }
+    m->sleep = (struct sleep){0};
     m->tick = 0;
     turns_more(m);
     return ret;
@@ -51,6 +52,8 @@ int turns_next(struct machine *m)
     if (next)
         return go_to(m, (uint32_t)(next - t->at));
     m->asleep = waiting_first_time(t);
+    if (!m->asleep && m->process->alarm.due)
+        m->asleep = UINT64_MAX;
     if (!m->asleep)
         return machine_fail(m, "deadlock: all threads wait for each other");
     m->tick = 0;
@@ -66,6 +69,15 @@ static void make_again(struct machine *m)
     m->waits = 0;
 }
 
+void turns_before_call(struct machine *m)
+{
+    struct thread *one = threads_current(m->threads);
+    if (!one->again)
+        return;
+    one->again = 0;
+    threads_touch(m->threads, one);
+}
+
 /* A program that makes the stub's `out` itself goes on behind that, not behind a
  * `syscall`: KVM is still to step over it on some processors. */
 int turns_after_call(struct machine *m)
@@ -73,8 +85,8 @@ int turns_after_call(struct machine *m)
     struct threads *t = m->threads;
     if (!m->waits)
         waiting_end_again(t);
-    if (m->asleep || m->waits)
-        turns_wait(m, 0, 0, m->asleep);
+    if ((m->asleep || m->waits) && !process_signals_due(m->process))
+        turns_wait(m, 0, 0, m->asleep == UINT64_MAX ? 0 : m->asleep);
     if (!t->leaves)
         return 0;
     t->leaves = 0;

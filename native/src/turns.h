@@ -23,6 +23,9 @@ void turns_more(struct machine *m);
  * Returns how many. The machine may be without a table. */
 int turns_wake(struct machine *m, uint64_t futex, uint32_t bits, int most);
 
+/* A system call is about to be answered, which may be one that is made again. */
+void turns_before_call(struct machine *m);
+
 /* A system call has been answered: goes on with who is next, if that is another one. 0
  * or -EPROTO. */
 int turns_after_call(struct machine *m);

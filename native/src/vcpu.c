@@ -133,7 +133,6 @@ void vcpu_set_sregs(struct vm *vm)
 
 static void forget_events(struct vm *vm)
 {
-    vm->run->s.regs.sregs = vm->sregs;
     memset(&vm->run->s.regs.events, 0, sizeof(vm->run->s.regs.events));
     vm->run->kvm_dirty_regs |= KVM_SYNC_X86_EVENTS;
     vcpu_set_sregs(vm);
@@ -154,8 +153,20 @@ void vcpu_call(struct vm *vm, const struct guest_call *call, int privileged)
                                        .rbx = call->fs_base,
                                        .rbp = call->gs_base};
     vm->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
-    if (privileged)
+    if (privileged) {
+        vm->run->s.regs.sregs = vm->sregs;
         forget_events(vm);
+    }
+}
+
+void vcpu_resume(struct vm *vm, const struct kvm_regs *r)
+{
+    struct kvm_sregs *s = &vm->run->s.regs.sregs;
+    *vcpu_regs(vm) = *r;
+    s->cs = vm->sregs.cs;
+    s->ss = vm->sregs.ss;
+    vm->run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+    forget_events(vm);
 }
 
 void vcpu_leave_exception(struct vm *vm, uint64_t rip, uint64_t rsp, uint64_t rflags)

@@ -34,6 +34,10 @@ void vcpu_return(struct vm *vm, uint64_t rax, uint64_t rdx);
  * result, and its registers say so. */
 void vcpu_step_over(struct vm *vm, const struct guestmem *gm, uint64_t rax);
 
+/* The next KVM_RUN goes on in ring 3, wherever the vCPU has stopped, with (r); the data
+ * segments and their bases stay. */
+void vcpu_resume(struct vm *vm, const struct kvm_regs *r);
+
 /* The next KVM_RUN takes the segments and control registers from the kvm_run page too.
  */
 void vcpu_set_sregs(struct vm *vm);

@@ -20,7 +20,7 @@ void waiting_begin(struct threads *t, struct thread *thread, uint64_t futex,
 
 void waiting_end(struct threads *t, struct thread *thread)
 {
-    thread->waits = thread->again = 0;
+    thread->waits = 0;
     thread->futex = thread->until = 0;
     waiting_last(t, thread);
 }
@@ -34,7 +34,7 @@ void waiting_again(struct threads *t, struct thread *thread)
 void waiting_end_again(struct threads *t)
 {
     for (struct thread *one = t->at; one < t->at + THREADS; one++)
-        if (one->tid && one->again)
+        if (one->tid && one->waits && one->again)
             waiting_end(t, one);
 }
 

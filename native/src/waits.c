@@ -25,9 +25,15 @@ long waits_duration(struct call *c, uint64_t addr, uint64_t *ns)
     return 0;
 }
 
+/* Tells if nothing else can happen to a program that waits. */
+static int is_alone(const struct machine *m)
+{
+    return !m->threads && !m->process->alarm.due && !process_signals_ready(m->process);
+}
+
 long wait_until_ready(struct call *c, uint64_t wake, const char *what)
 {
-    if (wake == WAITS_FOR_EVER && !c->m->threads) {
+    if (wake == WAITS_FOR_EVER && is_alone(c->m)) {
         c->ends = 1;
         return machine_fail(c->m, "deadlock: waits for %s", what);
     }
@@ -36,12 +42,33 @@ long wait_until_ready(struct call *c, uint64_t wake, const char *what)
         return machine_fail(c->m, "time limit reached");
     }
     c->waits = 1;
-    c->m->asleep = wake == WAITS_FOR_EVER ? 0 : wake;
+    c->m->asleep = wake == WAITS_FOR_EVER && !c->m->process->alarm.due ? 0 : wake;
     return 0;
 }
 
-void waits_end(struct machine *m)
+long waits_mask(struct call *c, uint64_t addr, uint64_t size)
 {
-    m->waits = 0;
-    m->wait_until = 0;
+    struct thread_signals *t = &c->m->process->signals;
+    uint64_t mask;
+    if (!addr)
+        return 0;
+    if (size != sizeof(mask))
+        return -EINVAL;
+    if (guest_read(&c->m->mem, addr, &mask, sizeof(mask)) < 0)
+        return -EFAULT;
+    if (!t->has_saved) /* else the call is made again */
+        t->saved_mask = t->mask;
+    t->has_saved = 1;
+    t->mask = signal_mask(mask);
+    return 0;
+}
+
+long waits_unmask(struct call *c, long ret)
+{
+    struct thread_signals *t = &c->m->process->signals;
+    if (c->waits || !t->has_saved)
+        return ret;
+    t->mask = t->saved_mask;
+    t->has_saved = t->saved_mask = 0;
+    return ret;
 }

@@ -21,7 +21,10 @@ long waits_duration(struct call *c, uint64_t addr, uint64_t *ns);
  * each that they make. Returns what the handler returns, which has changed nothing. */
 long wait_until_ready(struct call *c, uint64_t wake, const char *what);
 
-/* The call that waited has its answer, or never will. */
-void waits_end(struct machine *m);
+/* The signal mask of (size) bytes at (addr) holds while the call waits, if (addr) is
+ * not 0: 0, -EINVAL or -EFAULT. And not any more, if it has been answered, with (ret),
+ * which is returned. */
+long waits_mask(struct call *c, uint64_t addr, uint64_t size);
+long waits_unmask(struct call *c, long ret);
 
 #endif

@@ -42,10 +42,14 @@
 #define RFLAGS_IF (1UL << 9)
 #define RFLAGS_DF (1UL << 10)
 #define RFLAGS_NT (1UL << 14)
+#define RFLAGS_RF (1UL << 16)
 #define RFLAGS_AC (1UL << 18)
 
 /* x87, SSE, AVX, AVX-512: the state that we let guests have. Not AMX, not PKRU. */
 #define XCR0_ALLOWED 0xe7UL
+#define XSAVE_LEAST 576  /* bytes of an image of x87 and SSE, with its header */
+#define XSAVE_LEGACY 512 /* of these, before the header */
+#define XSAVE_MOST 4096  /* bytes that KVM_GET_XSAVE gives */
 
 /* Selectors. SYSRET wants user data and user code in this order (SDM 5.8.8). */
 #define SEL_KERNEL_CODE 0x08
@@ -67,8 +71,16 @@
 #define SEG_TYPE_TSS_AVAILABLE 9
 
 #define GATE_INTERRUPT 0x8e
+#define GATE_USER 0xee /* that ring 3 may enter by itself */
 #define VECTOR_COUNT 32
+#define VECTOR_BREAKPOINT 3
+#define VECTOR_PROTECTION 13
 #define VECTOR_PAGE_FAULT 14
+#define VECTOR_X87 16
+#define VECTOR_SIMD 19
+#define PAGE_FAULT_PRESENT 1UL
+#define PAGE_FAULT_USER 4UL
+#define PAGE_FAULT_TELLS 0x13UL /* of ring 3: present, writing, executing */
 /* Exceptions that push an error code: 8, 10-14, 17, 21, 29, 30. */
 #define VECTORS_WITH_ERROR 0x60227d00u
 

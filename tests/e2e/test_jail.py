@@ -52,9 +52,35 @@ HANDLE {
     backend_response(200, "text/plain", 10, data, size);
 }
 """
+# An exception in its handler's hands, and an alarm.
+SIGNALS = r"""
+#include <signal.h>
+#include <ucontext.h>
+#include <unistd.h>
+#define RIP 16 /* REG_RIP has a name for GNU sources only */
+static volatile int rang;
+static void ring(int number) { rang = 1; }
+static void skip(int number, siginfo_t *info, void *context)
+{
+    ((ucontext_t *)context)->uc_mcontext.gregs[RIP] += 2;
+}
+START {
+    struct sigaction action = {.sa_sigaction = skip, .sa_flags = SA_SIGINFO};
+    sigaction(SIGILL, &action, NULL);
+    signal(SIGALRM, ring);
+}
+HANDLE {
+    asm volatile("ud2");
+    ualarm(1000, 0);
+    while (!rang)
+        ;
+    reply("rang");
+}
+"""
 PROGRAMS = {
     "hello": HELLO,
     "trouble": TROUBLE | {"max_request_time": 0.02, "concurrency": 2},
+    "signals": {"source": SIGNALS},
     "busy": {"source": BUSY, "storage": True, "concurrency": 3},
 }
 
@@ -73,6 +99,10 @@ def test_ordinary_requests_are_served(server) -> None:
     assert server.get("/nowhere").status == 404
     for body in (b"small", bytes(100_000), bytes(5 << 20)):
         assert server.request("POST", "/busy", body).body == body
+
+
+def test_a_program_handles_its_signals(server) -> None:
+    assert server.get("/signals").body == b"rang"
 
 
 def test_crowds_are_served_inline_and_on_threads(server) -> None:
