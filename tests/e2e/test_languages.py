@@ -15,7 +15,6 @@ EXAMPLES = {
     "rust": "cargo build -q --release --examples",
     "zig": "make -s",
 }
-GO = ["GODEBUG=asyncpreemptoff=1"]  # there are no signals to interrupt goroutines with
 
 
 def examples(language: str, scratch: Path) -> Server:
@@ -336,7 +335,7 @@ def test_the_example_in_go_answers(tmp_path):
     """Its heap is at addresses of its own; it has threads."""
     need("go")
     build(f"CGO_ENABLED=0 go build -o {tmp_path} ./...", GUEST / "go", tmp_path)
-    hello = {"filename": str(tmp_path / "hello"), "environment": GO}
+    hello = {"filename": str(tmp_path / "hello")}
     with Server(write_config(tmp_path, {"hello": hello})) as server:
         answers = [server.get("/hello") for _ in range(3)]
     assert {(each.status, each.body) for each in answers} == {(200, b"Hello World!")}
