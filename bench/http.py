@@ -1,9 +1,9 @@
 """HTTP: requests a second of the floor server over ours, interleaved in one run.
 
 The servers share one CPU and wrk has the other one; a server that is not being
-measured waits and costs nothing. How fast a process runs depends on where its memory
-happens to lie, here by a third: so both are started several times, and the start in
-the middle counts.
+measured waits and costs nothing. Of two starts of the same server one can be faster
+than the other for as long as it runs: so both are started several times, and the start
+in the middle counts.
 """
 
 import argparse
@@ -23,8 +23,7 @@ CASES = (
     ("http_floor_over_ours", "/hello", 1),
     ("http_floor_over_ours_counter", "/counter", 3),
 )
-
-STARTS = 5
+STARTS = 5  # of both servers, each with so many rounds as are asked for
 
 
 def measure(
@@ -56,9 +55,8 @@ def measure_all(args: argparse.Namespace) -> int:
         with server.running(args.ours) as port:
             for key, path, exits in CASES:
                 found[key].append(measure(port, path, exits, args))
+                show(path, found[key][-1])
     middle = {key: in_the_middle(each) for key, each in found.items()}
-    for key, path, _ in CASES:
-        show(path, middle[key])
     figures = {key: each.ratio for key, each in middle.items()}
     report.table(figures, sys.stdout)
     if args.ours == server.SKERRY:
