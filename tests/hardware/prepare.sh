@@ -74,10 +74,10 @@ fetch_kit() {
     mv kit "$directory"
 }
 
-need_qemu
 mkdir -p "$(dirname "$directory")"
 exec 9>"$directory.lock"
-flock 9 # of two runs that start together, one fetches
+flock 9 # of two runs that start together, one installs and fetches
+need_qemu
 cmp -s "$here/modules" "$directory/list" && exit
 command -v apt-get >/dev/null || fail "apt-get is missing: the kernel comes from a Debian package"
 need_lists

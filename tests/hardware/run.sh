@@ -12,7 +12,6 @@ if [ ! -e "$mark" ] || [ -n "$(find tests/core tests/support guest/include -newe
     $python -m pytest -q -m core tests/core
     touch "$mark"
 fi
-tests/hardware/prepare.sh build/hardware/kit
 
 # The test files, dealt out by size, the largest first; each machine's lines bear its number.
 mapfile -t files < <(ls -S $(grep -l 'mark\.core' tests/core/test_*.py))

@@ -140,6 +140,7 @@ async def _client(port: int, path: str, count: int) -> list[Answer]:
 
 
 async def read_answer(reader: asyncio.StreamReader) -> Answer:
+    """The next response, which has a Content-Length."""
     head = await reader.readuntil(b"\r\n\r\n")
     line, _, rest = head.partition(b"\r\n")
     headers = Message()
