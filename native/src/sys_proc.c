@@ -71,6 +71,8 @@ static struct rlimit limit_of(const struct machine *m, uint64_t resource)
         return (struct rlimit){m->facts->max_memory, m->facts->max_memory};
     case RLIMIT_CORE:
         return (struct rlimit){0, 0};
+    case RLIMIT_SIGPENDING:
+        return (struct rlimit){SIGNALS_QUEUED, SIGNALS_QUEUED};
     case RLIMIT_NOFILE:
         return (struct rlimit){DESCRIPTORS, DESCRIPTORS};
     default:

@@ -159,6 +159,12 @@ static long unknown(struct machine *m, uint64_t number)
     return -ENOSYS;
 }
 
+/* Tells if what the call answers is known when its thread goes on. */
+static int goes_away(const struct machine *m)
+{
+    return m->asleep || (m->threads && m->threads->leaves);
+}
+
 int syscall_answer(struct machine *m)
 {
     const struct kvm_regs *r = vcpu_regs(&m->vm);
@@ -169,16 +175,15 @@ int syscall_answer(struct machine *m)
     if (m->threads)
         turns_before_call(m);
     machine_begin_call(m);
-    if (m->trace)
-        trace_enter(m->trace, &m->mem, SKERRY_CALL_SYSCALL, number, c.arg);
+    threads_trace(m, SKERRY_CALL_SYSCALL, number, c.arg);
     long ret = handler ? handler(&c) : unknown(m, number);
     int ends = machine_end_call(m) < 0 || c.ends;
     m->waits = c.waits && !ends;
     if (m->waits)
         return m->threads ? turns_after_call(m) : 0;
     machine_answered(m);
-    if (m->trace)
-        trace_leave(m->trace, &m->mem, ret, ends);
+    if (ends || !goes_away(m))
+        threads_traced(m, ret, ends);
     if (ends)
         return -EPROTO;
     vcpu_return(&m->vm, (uint64_t)ret, r->rdx);

@@ -11,17 +11,33 @@
 /* A pointer that nobody may follow. */
 #define BAD ((void *)8)
 
-/* The call itself, without what a C library makes of it. */
-#define CALL(name, ...) syscall(SYS_##name, ##__VA_ARGS__)
+/* The call itself, without what a C library makes of it; what is not given is 0. */
+#define CALL(name, ...) syscall(SYS_##name, ##__VA_ARGS__, 0L, 0L, 0L, 0L, 0L, 0L)
 
 /* What comes before is the C library's start; the comparison begins here. */
 static inline void begin(void)
 {
     CALL(close, -777);
+    CALL(getpid);
 }
+
+/* Makes (call) until it returns (value); what it returns before is not compared. */
+#define UNTIL(value, call)                                                             \
+    do {                                                                               \
+        CALL(close, -778);                                                             \
+    } while ((call) != (value));                                                       \
+    CALL(close, -779)
 
 /* Shows (len) bytes at (at): memory that a call has filled. */
 static inline void show(const void *at, size_t len)
 {
     CALL(write, 1, at, len);
+}
+
+/* Shows what is so. */
+#define IS(value) is(#value, (long)(value))
+static inline void is(const char *what, long value)
+{
+    char line[200];
+    show(line, (size_t)snprintf(line, sizeof(line), "%s = %ld\n", what, value));
 }

@@ -38,7 +38,9 @@ dup fd
 dup2 fd fd
 pause
 nanosleep timespec oldtime
+getitimer int addr
 alarm int
+setitimer int addr addr
 getpid
 sendfile fd fd addr size
 socket family socket int
@@ -104,6 +106,10 @@ getppid
 getpgrp
 setsid
 getgroups int addr
+rt_sigpending addr size
+rt_sigtimedwait sigset addr timespec size
+rt_sigqueueinfo int signal addr
+rt_sigsuspend sigset size
 sigaltstack stack oldstack
 statfs path addr
 fstatfs fd addr
@@ -159,6 +165,7 @@ dup3 fd fd pipe
 pipe2 pipefds pipe
 preadv fd iov:2 size off
 pwritev fd iov:2 size off
+rt_tgsigqueueinfo int int signal addr
 prlimit64 int limit inlimit rlimit
 getcpu addr addr addr
 renameat2 at path at path hex
