@@ -114,6 +114,10 @@ sigaltstack stack oldstack
 statfs path addr
 fstatfs fd addr
 prctl int hex hex hex hex
+mlock addr size
+munlock addr size
+mlockall hex
+munlockall
 arch_prctl arch addr
 setrlimit limit inlimit
 gettid
@@ -174,6 +178,7 @@ getrandom out:r size random
 memfd_create path memfd
 execveat at path addr addr atflags
 membarrier int hex int
+mlock2 addr size hex
 copy_file_range fd addr fd addr size hex
 statx at path atflags hex statx
 rseq addr size hex hex
