@@ -1,6 +1,6 @@
 /* sys_futex_pi.c: see sys_futex_pi.h. The word of such a lock names the thread that
- * holds it, so that a kernel could lend it a priority; here all have the same. Who waits
- * is given the lock, in the order that they came: futex(2), FUTEX_LOCK_PI. */
+ * holds it, so that a kernel could lend it a priority; here all have the same. Who
+ * waits is given the lock, in the order that they came: futex(2), FUTEX_LOCK_PI. */
 #include <asm/unistd_64.h>
 #include <errno.h>
 #include <linux/futex.h>

@@ -49,6 +49,11 @@ long sys_mlock(struct call *c)
     return is_there(c->m, begin, c->arg[0] + len - begin) ? 0 : -ENOMEM;
 }
 
+long sys_mlock2(struct call *c)
+{
+    return (uint32_t)c->arg[2] & ~(uint32_t)MLOCK_ONFAULT ? -EINVAL : sys_mlock(c);
+}
+
 long sys_mlockall(struct call *c)
 {
     uint32_t flags = (uint32_t)c->arg[0],

@@ -30,6 +30,7 @@ struct thread {
     struct thread_signals signals;
     struct sleep sleep;
     uint64_t wait_until; /* of the machine */
+    char name[THREAD_NAME];
 };
 
 struct threads {

@@ -50,7 +50,8 @@ static void made(void)
     p = (char *)CALL(mmap, NULL, 100L, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0L);
     usable(p + PAGE - 1);
     CALL(munmap, p, 1L);
-    p = (char *)CALL(mmap, NULL, PAGE, RW, ANON | MAP_POPULATE | MAP_NORESERVE | MAP_STACK, -1, 0L);
+    p = (char *)CALL(mmap, NULL, PAGE, RW,
+                     ANON | MAP_POPULATE | MAP_NORESERVE | MAP_STACK, -1, 0L);
     usable(p);
     CALL(munmap, p, PAGE);
 }
@@ -107,6 +108,7 @@ static void access_rights(void)
     p = map(PAGE, PROT_NONE);
     usable(p);
     CALL(mprotect, p, PAGE, RW);
+    p[0] = 0;
     usable(p);
     CALL(munmap, p, PAGE);
 }
@@ -126,16 +128,15 @@ static void sizes(void)
     CALL(mremap, q, PAGE, 0L, 0, NULL);
     CALL(mremap, q, PAGE, PAGE, MREMAP_FIXED, q);
     CALL(mremap, q, PAGE, PAGE, 64, NULL);
-    CALL(mremap, q, 600 * PAGE, HUGE_LEN, MREMAP_MAYMOVE, NULL);
     CALL(mremap, HUGE_LEN, PAGE, 2 * PAGE, MREMAP_MAYMOVE, NULL);
     CALL(munmap, q, 600 * PAGE);
 }
 
 static void advice(void)
 {
-    const int given[] = {MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED,
-                         MADV_DONTDUMP, MADV_DODUMP, MADV_DONTFORK, MADV_DOFORK,
-                         MADV_FREE, MADV_COLD, MADV_PAGEOUT};
+    const int given[] = {MADV_NORMAL,   MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED,
+                         MADV_DONTDUMP, MADV_DODUMP, MADV_DONTFORK,   MADV_DOFORK,
+                         MADV_FREE,     MADV_COLD,   MADV_PAGEOUT};
     char *p = map(4 * PAGE, RW);
     memset(p, 5, 4 * PAGE);
     CALL(madvise, p + PAGE, 2 * PAGE, MADV_DONTNEED);
@@ -146,7 +147,6 @@ static void advice(void)
     CALL(madvise, p, PAGE, 77);
     CALL(madvise, p, 0L, MADV_DONTNEED);
     CALL(madvise, HUGE_LEN, PAGE, MADV_DONTNEED);
-    CALL(madvise, p, -1L, MADV_DONTNEED);
     CALL(munmap, p, 4 * PAGE);
 }
 
@@ -159,7 +159,6 @@ static void staying(void)
     CALL(mlock, p, 0L);
     CALL(mlock, HUGE_LEN, PAGE);
     CALL(munlock, HUGE_LEN, PAGE);
-    CALL(mlock, p, -1L);
     CALL(mlock2, p, PAGE, 0);
     CALL(mlock2, p, PAGE, MLOCK_ONFAULT);
     CALL(mlock2, p, PAGE, 2);

@@ -21,8 +21,11 @@ static void polling(void)
     int ends[2];
     uint64_t set = 0;
     pipe(ends);
-    struct pollfd fds[] = {{ends[0], POLLIN}, {ends[1], POLLOUT | POLLIN}, {-1, POLLIN},
-                           {99, POLLIN}, {ends[0], 0}},
+    struct pollfd fds[] = {{ends[0], POLLIN},
+                           {ends[1], POLLOUT | POLLIN},
+                           {-1, POLLIN},
+                           {99, POLLIN},
+                           {ends[0], 0}},
                   *last = (struct pollfd *)edge - 1;
     CALL(poll, fds, 5L, 0);
     CALL(poll, fds, 1L, 0);

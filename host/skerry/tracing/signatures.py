@@ -186,6 +186,27 @@ clone3 addr size
 close_range int int hex
 openat2 at path addr size
 faccessat2 at path access faccess
+getpriority int int
+setpriority int int int
+sched_rr_get_interval int addr
+preadv2 fd iov:2 size off off hex
+pwritev2 fd iov:2 size off off hex
+readahead fd off size
+syncfs fd
+sync
+sched_setparam int addr
+sched_getparam int addr
+sched_setscheduler int int addr
+sched_getscheduler int
+sched_get_priority_max int
+sched_get_priority_min int
+getresuid addr addr addr
+getresgid addr addr addr
+capget addr addr
+personality hex
+getpgid int
+getsid int
+epoll_pwait2 fd addr int timespec addr size
 """
 
 # The guest's own, under the names of guest/include/kvm_api.h.
