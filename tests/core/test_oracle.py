@@ -49,6 +49,7 @@ DIFFERS = {
     "getrandom": "no two answers are the same",
     "gettimeofday": "time goes on",
     "time": "time goes on",
+    "alarm": "time goes on",
     "clone": "threads have other numbers",
     "getitimer": "time goes on",
     "membarrier": "a kernel may know more commands",
@@ -127,13 +128,20 @@ def is_mark(call, number):
     return call["name"] == "close" and call["arguments"] == [str(number)]
 
 
-def last_tries(calls):
-    """Without what UNTIL has tried before."""
-    marks = [is_mark(call, -778) for call in calls]
-    tried = {
-        i for i, is_try in enumerate(marks) if is_try and any(marks[i + 2 : i + 3])
-    }
-    return [call for i, call in enumerate(calls) if not tried & {i, i - 1}]
+def without_tries(calls):
+    """As LAST_OF says."""
+    kept, tries = [], None
+    for call in calls:
+        if is_mark(call, -778):
+            tries = []
+        elif is_mark(call, -779):
+            kept.append(tries[-1])
+            tries = None
+        elif tries is None:
+            kept.append(call)
+        elif call["name"] not in ("rt_sigreturn", "setitimer"):
+            tries.append(call)
+    return kept
 
 
 def compared(calls):
@@ -149,7 +157,7 @@ def compared(calls):
     return [
         f"{who}: {told(call, names)}"
         for who in sorted(found)
-        for call in last_tries(found[who])
+        for call in without_tries(found[who])
     ]
 
 

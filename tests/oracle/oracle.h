@@ -21,12 +21,17 @@ static inline void begin(void)
     CALL(getpid);
 }
 
-/* Makes (call) until it returns (value); what it returns before is not compared. */
-#define UNTIL(value, call)                                                             \
+/* Of the calls that are made meanwhile only the last one is compared; and none that
+ * sets a timer, or ends a handler. */
+#define LAST_OF(...)                                                                   \
     do {                                                                               \
         CALL(close, -778);                                                             \
-    } while ((call) != (value));                                                       \
-    CALL(close, -779)
+        __VA_ARGS__;                                                                   \
+        CALL(close, -779);                                                             \
+    } while (0)
+
+/* Makes (call) until it returns (value). */
+#define UNTIL(value, call) LAST_OF(while ((call) != (value)) continue)
 
 /* Shows (len) bytes at (at): memory that a call has filled. */
 static inline void show(const void *at, size_t len)
