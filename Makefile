@@ -104,4 +104,4 @@ $(VENV)/dev: $(VENV)/built
 	@touch $@
 
 .PHONY: help build serve examples test test-host test-native test-hardware check fuzz
-.PHONY: asan languages crash soak bench fmt stats clean
+.PHONY: asan clock languages crash soak bench fmt stats clean
