@@ -49,7 +49,7 @@ static void block(uint64_t mask)
 
 static void actions(void)
 {
-    struct action was, to = {(void *)0x1000, ~0ul, NULL, ~0ul};
+    struct action was, to = {(void *)0x1000, 0xdc000007, NULL, ~0ul};
     CALL(rt_sigaction, SIGUSR1, NULL, &was, ALL);
     CALL(rt_sigaction, SIGUSR1, &to, NULL, ALL);
     CALL(rt_sigaction, SIGUSR1, NULL, &was, ALL);

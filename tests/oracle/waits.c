@@ -202,7 +202,6 @@ static void events(void)
     CALL(read, fd, p, 8L);
     CALL(read, fd, p, 7L);
     CALL(write, fd, &count, 7L);
-    CALL(write, fd, &count, 16L);
     CALL(write, fd, &over, 8L);
     CALL(write, fd, &most, 8L);
     CALL(write, fd, &count, 8L);
