@@ -58,6 +58,57 @@ def test_threads_are_made_and_joined_share_memory_and_have_their_own(program, co
     assert vm.snapshot.unknown_syscalls == 0, vm.lines()
 
 
+def test_a_mutex_that_would_lend_its_holder_a_priority_is_one(program):
+    vm = program(
+        COUNT.replace("START {", "START { lend();").replace(
+            "static long at_start;",
+            """static long at_start;
+            static void lend(void)
+            {
+                pthread_mutexattr_t kind;
+                pthread_mutexattr_init(&kind);
+                pthread_mutexattr_setprotocol(&kind, PTHREAD_PRIO_INHERIT);
+                if (pthread_mutex_init(&lock, &kind))
+                    abort();
+            }""",
+        )
+    )
+    assert [vm.text() for _ in range(3)] == ["6420 6420 800 5"] * 3
+    assert vm.snapshot.unknown_syscalls == 0, vm.lines()
+
+
+NAMES = r"""
+#include <sys/prctl.h>
+static void *called(void *arg)
+{
+    char name[16];
+    prctl(PR_GET_NAME, name);
+    if (strcmp(name, "first"))
+        return (void *)1;
+    prctl(PR_SET_NAME, "second");
+    sched_yield();
+    prctl(PR_GET_NAME, name);
+    return (void *)(strcmp(name, "second") ? 2l : 0l);
+}
+START { prctl(PR_SET_NAME, "first"); }
+HANDLE
+{
+    char name[16];
+    const long wrong = result_of(spawn(called, 0));
+    prctl(PR_GET_NAME, name);
+    prctl(PR_SET_NAME, "another");
+    reply("%ld %s", wrong, name);
+}
+"""
+
+
+def test_a_thread_has_a_name_of_its_own_and_a_request_forgets_what_it_is_called(
+    program,
+):
+    vm = program(NAMES)
+    assert [vm.text() for _ in range(3)] == ["0 first"] * 3
+
+
 MEETING = r"""
 #define ROUNDS 20
 #define MEMBERS 5
