@@ -99,7 +99,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     REFUSED(msgsnd, SHARING),
     REFUSED(msgrcv, SHARING),
     REFUSED(msgctl, SHARING),
-    PARTIAL(fcntl, "duplicates, flags; no locks, leases, seals or owners"),
+    PARTIAL(fcntl, "duplicates, flags, locks of the program's own; no leases, seals, owners"),
     FULL(fsync, ""),
     FULL(fdatasync, ""),
     FULL(ftruncate, ""),
