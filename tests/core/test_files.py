@@ -374,6 +374,23 @@ static void locks(void)
     TRY(close, 4);
 }
 
+/* As on a file system that knows none, which this one may not be. */
+static void attributes(void)
+{
+    TRY(getxattr, "missing", "user.x", p, 100);
+    TRY(lgetxattr, "missing", "user.x", p, 100);
+    TRY(getxattr, "dangling", "user.x", p, 100);
+    TRY(listxattr, "missing", p, 100);
+    TRY(llistxattr, "missing", p, 100);
+    TRY(fgetxattr, 99, "user.x", p, 100);
+    TRY(flistxattr, 99, p, 100);
+    TRY(getxattr, "file", "odd.x", p, 100);
+    TRY(lgetxattr, "file", "odd.x", p, 100);
+    TRY(open, "file", O_RDONLY);
+    TRY(fgetxattr, 3, "odd.x", p, 100);
+    TRY(close, 3);
+}
+
 static void library(void)
 {
     FILE *f = fopen("large", "r");
@@ -398,6 +415,7 @@ static void try_all(void)
     directories();
     mappings();
     locks();
+    attributes();
     library();
 }
 
