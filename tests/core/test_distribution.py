@@ -36,7 +36,7 @@ tar -xOf DIR/words.tar words
 gzip -c DIR/binary
 gzip -dc DIR/numbers.gz
 date -d '2024-02-29 12:00 + 1 year'
-bash -c 'for i in 1 2 3; do ((s += i)); done; [[ ab =~ a(.) ]]; echo $s ${BASH_REMATCH[1]}'
+bash -c 'for i in 1 2 3; do ((s += i)); done; [[ ab =~ a(.) ]]; echo $s $BASH_REMATCH'
 """
 
 # The same for what a distribution has in a package of its own.
