@@ -13,7 +13,8 @@
 // A handler may start goroutines; those that still run when it has answered end with the
 // request. A panic fails the request: the client gets a 500, and the log says why.
 //
-// Go's runtime needs "max_memory": 80 in the configuration.
+// Go's runtime takes 80 MB of "max_memory" in the configuration, and what storage and
+// net/http need comes on top: 128 is a good size.
 package skerry
 
 import (

@@ -37,7 +37,10 @@ var functions []func([]byte) []byte
 //		return strconv.AppendUint(nil, count, 10)
 //	})
 //
-// It is for variables of a package, or for main before Serve, as both machines must make
+// The function may start goroutines, which take turns; all that they wait for has to come
+// from storage. A function that panics has changed nothing.
+//
+// Storage is for variables of a package, or for main before Serve, as both machines must make
 // the same functions in the same order. The function gets a copy of what the request
 // passes, and the request gets a copy of what it returns, at most MaxResult bytes.
 func Storage(function func(input []byte) []byte) StorageFunc {
