@@ -28,7 +28,7 @@ type Handler func(*Request) Response
 // Serve ends start-up, and has handler answer each request. It does not return. It must
 // come within the boot time (16 s).
 func Serve(handler Handler) {
-	runtime.GC()           // once for all, and not in every request
+	runtime.GC() // once for all, and not in every request
 	if IsStorage() {
 		serveStorage()
 	}
