@@ -356,3 +356,13 @@ def test_a_program_sees_the_request_and_says_what_to_answer(
 def test_the_libraries_pass_their_own_tests(language, command, tmp_path):
     need(language)
     build(command, GUEST / language, tmp_path)
+
+
+def test_the_example_in_go_answers(tmp_path):
+    """In the least memory that Go's runtime needs."""
+    need("go")
+    build(EXAMPLES["go"], GUEST / "go", tmp_path)
+    hello = {"filename": str(GUEST / "go/build/hello"), "max_memory": 80}
+    with Server(write_config(tmp_path, {"hello": hello})) as server:
+        answers = [server.get("/hello") for _ in range(3)]
+    assert {(each.status, each.body) for each in answers} == {(200, b"Hello World!")}
