@@ -35,8 +35,8 @@ def test_a_program_serves_that_is_frozen_among_its_threads():
     hostile.assert_survives_start_up(ATTACKS, WAYS)
 
 
-# /change: the call that waits is not there any more when it is to be made again: another
-# thread has made a jump of it. The others say how long they have waited.
+# /change: the call that waits is not there any more when it is to be made again:
+# another thread has made a jump of it. The others say how long they have waited.
 CHANGED = r"""
 static int ends[2];
 static unsigned char *code;
@@ -72,8 +72,8 @@ HANDLE {
     clock_gettime(CLOCK_MONOTONIC, &begin);
     poll(&one, 1, 60);
     clock_gettime(CLOCK_MONOTONIC, &end);
-    const long ns = (end.tv_sec - begin.tv_sec) * 1000000000 + end.tv_nsec - begin.tv_nsec;
-    reply("%s", ns < 60000000 ? "too early" : "60 ms");
+    const long long ns = (end.tv_sec - begin.tv_sec) * 1000000000ll;
+    reply("%s", ns + end.tv_nsec - begin.tv_nsec < 60000000 ? "too early" : "60 ms");
 }
 """
 

@@ -14,14 +14,14 @@ from support.guests import PRELUDE, Guest, compile_guest
 from support.leaks import Held
 from support.pthreads import FLAGS, PTHREADS
 
+GNU = (*FLAGS, "-D_GNU_SOURCE=")
 # How often something is tried that has no end of its own.
 MANY = 400 if EMULATED else 4_000
 FINE = "^$"  # the reason of a request that has not failed
 TIME = "time limit reached"
 
-# raw(): what a system call returns, also an error. BAD is never mapped, HIGH is nobody's
-# address, KERNEL is ours, ROOF is where addresses
-# of programs end, FAR is free.
+# raw(): what a system call returns, also an error. BAD is not mapped, HIGH is nobody's
+# address, KERNEL is ours, ROOF is where those of programs end, FAR is free.
 COMMON = (
     PTHREADS
     + f"#define MANY {MANY}\n"
@@ -54,7 +54,8 @@ static char wrong[2048];
 #define EXPECT(value) do { if (!(value) && strlen(wrong) < 1800) \
     sprintf(wrong + strlen(wrong), "%d: %.80s; ", __LINE__, #value); } while (0)
 #define raw(name, ...) raw_call(SYS_##name, ##__VA_ARGS__)
-#define raw_call(...) ({ long ret_ = syscall(__VA_ARGS__); ret_ == -1 ? -errno : ret_; })
+#define raw_call(...) \
+    ({ long ret_ = syscall(__VA_ARGS__); ret_ == -1 ? -errno : ret_; })
 static volatile int never;
 /* A page that can be used, and none behind it. */
 static char *last_page(void)
@@ -89,6 +90,7 @@ static void all_ways(void)
 }
 START { if (getenv("AT_START")) all_ways(); BEGIN }
 HANDLE {
+    pthread_t thread;
     for (int i = 0; i < LENGTH(ways) && strlen(url) > 3; i++)
         if (!strcmp(ways[i].name, url + 3))
             chosen = ways[i].run;
@@ -97,11 +99,12 @@ HANDLE {
         chosen();
         break;
     case 'h':
-        signal(SIGUSR1, in_handler);
-        raise(SIGUSR1);
+        sigaction(SIGURG, &(struct sigaction){.sa_handler = in_handler}, 0);
+        raise(SIGURG);
         break;
     case 't':
-        EXPECT(result_of(spawn(in_thread, 0)) == 0);
+        EXPECT(pthread_create(&thread, 0, in_thread, 0) == 0);
+        EXPECT(result_of(thread) == 0);
         break;
     case 's':
         if (storage_call(in_storage, &chosen, sizeof chosen, wrong, sizeof wrong) < 0)
@@ -123,7 +126,7 @@ def source(attacks: str, ways: Mapping[str, str], begin: str = "") -> str:
 
 def start(text: str, **options: object) -> Guest:
     """A started program with storage, made from (text)."""
-    elf = compile_guest(PRELUDE + text, "gcc", FLAGS).read_bytes()
+    elf = compile_guest(PRELUDE + text, "gcc", GNU).read_bytes()
     return Guest(elf, storage=True, **options)
 
 
@@ -138,7 +141,7 @@ def nothing_left() -> Iterator[None]:
 
 
 def assert_untouched(guest: Guest) -> None:
-    """The next request is right, here and in storage, and finds all as it was frozen."""
+    """The next request is right, in storage too, and finds all as it was frozen."""
     assert guest.text("/s/nothing") == "wrong: "
     assert guest.vm.differing_pages() == 0
 

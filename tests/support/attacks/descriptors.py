@@ -1,4 +1,4 @@
-"""Attacks with descriptors: as many as there are, and more; endless sets and buffers."""
+"""Attacks with descriptors: as many as there are, and more; sets and buffers."""
 
 from support.hostile import FINE
 

@@ -24,11 +24,11 @@ static void *waiter(void *arg)
 static void odd_words(void)
 {
     char *end = last_page();
-    int *last = (int *)(end + 4092), how;
-    const char *bad[] = {BAD, HIGH, KERNEL, end + 4096, (char *)ROOF, (char *)(1l << 63)};
-    for (how = 0; how < 14; how++)
+    int *last = (int *)(end + 4092);
+    char *const bad[] = {BAD, HIGH, KERNEL, end + 4096, (char *)ROOF,
+                         (char *)(1l << 63)};
+    for (int how = 0; how < 14; how++)
         for (int i = 0; i < LENGTH(bad); i++) {
-            const int fails = how == 1 || how == 10 || how == 3 || how == 4; /* wakes */
             EXPECT(op((void *)(bad[i] + 1), how, 1, 0, &other, 1) < 0);
             EXPECT(op((void *)bad[i], how, 1, 0, (void *)bad[i], 1) < 0);
             op((void *)bad[i], how | FUTEX_PRIVATE_FLAG, 1, 0, (void *)bad[i], 1);
@@ -91,7 +91,8 @@ static void odd_lists(void)
 {
     char *end = last_page();
     static void *loop[2];
-    void *const heads[] = {BAD, HIGH, KERNEL, end + 4080, (void *)constant, loop, &head};
+    void *const heads[] = {BAD, HIGH, KERNEL, end + 4080, (void *)constant, loop,
+                           &head};
     const long offsets[] = {0, 1, -1, 1l << 63, -(1l << 47), 1l << 47, (long)&word};
     loop[0] = loop + 1, loop[1] = loop + 1;
     EXPECT(raw(set_robust_list, &head, 23) == -EINVAL);
