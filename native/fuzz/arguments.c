@@ -384,6 +384,8 @@ static uint64_t plain(struct processor *p, char kind)
                       O_CLOEXEC, O_TRUNC | O_RDWR);
     case 'B': /* of arch_prctl */
         return 0x1000 + choice(6);
+    case '!': /* a function */
+        return choice(16) ? TINY_ENTRY : edge();
     case 'x':
         return number(8);
     case '0':

@@ -28,22 +28,26 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Bits of an input's first byte. */
+/* Bits of an input's first two bytes. */
 enum {
-    FRESH = 1, /* started anew; else a clone of one that has done nothing */
-    STORAGE = 2,
+    FRESH = 1,       /* started anew; else a clone of one that has only its kit */
+    STORAGE = 2,     /* it has one */
     TRACED = 4,
     FILES = 8,
     PAUSES = 16,
     LOOKS = 32,
-    SMALL = 64, /* may write little */
-    STREAMS = 128
+    SMALL = 64,      /* may write little */
+    STREAMS = 128,
+    KIT = 256,       /* and 512 */
+    PARCEL = 1024,   /* goes to another process between */
 };
+
+#define KITS 4
 
 static struct skerry_shm *shm;
 static struct skerry_console *console;
-static struct skerry_snapshot *standing;
-static struct skerry_vm *standing_vm;
+static struct skerry_snapshot *standing[KITS];
+static struct skerry_vm *standing_vm[KITS];
 static int opener;
 
 /* --- A clone is as it was frozen --- */
@@ -110,10 +114,11 @@ static void check_clone(const struct skerry_vm *vm)
     demand(m->objects.bytes == s->objects.bytes &&
            m->objects.memory_bytes == s->objects.memory_bytes);
     demand(m->files.count == 0 && !m->regexes.changed);
-    demand(!m->asleep && !m->waits && !m->wait_until && !m->tick && !m->again);
+    demand(!m->asleep && !m->waits && !m->again);
+    demand(!m->wait_until);
+    demand(!m->tick);
     demand(!m->bounce.first && !m->reason[0] && !m->is_kept && !m->has_next);
     check_pages(vm);
-    processor_check_tables(processor_last());
 }
 
 /* --- A request --- */
@@ -186,6 +191,8 @@ static int serve(struct skerry_vm *vm)
     demand(skerry_run(vm) == 1);
     for (int i = 0; i < ROUNDS && carry_on(vm, r); i++)
         ;
+    if (vm->machine.space.changed)
+        processor_check_tables(processor_last());
     if (r->flags & (SKERRY_DISCARD | SKERRY_FAILED | SKERRY_BUSY | SKERRY_WAITS))
         return 0;
     check_reply(r);
@@ -195,7 +202,8 @@ static int serve(struct skerry_vm *vm)
     return 1;
 }
 
-static struct skerry_vm *clone(struct skerry_snapshot *s, uint64_t how)
+static struct skerry_vm *clone(struct skerry_snapshot *s,
+                               struct skerry_storage *storage, uint64_t how)
 {
     const struct skerry_limits limits = {.request_ns = SECOND,
                                          .inline_ns = how & LOOKS ? SECOND / 100 : 0,
@@ -204,7 +212,7 @@ static struct skerry_vm *clone(struct skerry_snapshot *s, uint64_t how)
                                          .trace = how & TRACED ? opener : 0};
     struct skerry_vm *vm = NULL;
     struct skerry_error err;
-    demand(skerry_vm_open(s, NULL, &limits, console, &vm, &err) == 0);
+    demand(skerry_vm_open(s, storage, &limits, console, &vm, &err) == 0);
     return vm;
 }
 
@@ -218,7 +226,8 @@ static uint64_t callbacks_of(uint64_t how)
     return how & STREAMS ? on | 1 << ON_STREAM_POST | 1 << ON_ERROR : on;
 }
 
-static struct skerry_snapshot *boot(uint64_t how)
+static struct skerry_snapshot *boot(uint64_t how, int is_storage,
+                                    struct skerry_storage *storage)
 {
     static const uint8_t code[] = {0x0f, 0x0b};
     const struct tiny file = tiny_program(code, sizeof(code));
@@ -226,13 +235,14 @@ static struct skerry_snapshot *boot(uint64_t how)
         .name = "fuzz",
         .elf = (const uint8_t *)&file,
         .elf_len = sizeof(file),
-        .is_storage = !!(how & STORAGE),
+        .is_storage = (uint32_t)is_storage,
         .debug = !!(how & LOOKS),
         .max_memory = MAX_MEMORY_MIN,
         .address_space = 1UL << 41,
         .max_request_memory = how & SMALL ? 256UL << 10 : MAX_MEMORY_MIN,
         .boot_ns = 4 * SECOND,
         .shm = shm,
+        .storage = storage,
         .opener = how & FILES ? opener : -1,
         .directory = "/",
         .control_ephemeral = 1,
@@ -243,7 +253,8 @@ static struct skerry_snapshot *boot(uint64_t how)
         .trace = how & TRACED ? opener : 0};
     struct skerry_snapshot *s = NULL;
     struct skerry_error err = {0};
-    program_callbacks = callbacks_of(how);
+    program_callbacks = is_storage ? 1 : callbacks_of(how);
+    program_kit = how / KIT % KITS;
     program_begin(1, START_STEPS);
     int ret = skerry_boot(&options, console, &s, &err);
     demand(ret == 0 ? s != NULL : err.code == -ret && err.text[0] != 0);
@@ -254,39 +265,82 @@ static struct skerry_snapshot *boot(uint64_t how)
 
 static void prepare(void)
 {
+    const uint8_t *rest = input;
+    const size_t rest_left = left;
     struct skerry_error err;
     demand(layout_make(&program_layout, MAX_MEMORY_MIN, LARGE_PAGE) == 0);
     demand(skerry_shm_open(LARGE_PAGE, &shm, &err) == 0);
     console = skerry_console_open();
     opener = open("/dev/null", O_RDWR | O_CLOEXEC);
     demand(console && opener >= 0);
-    const uint8_t *rest = input;
-    size_t rest_left = left;
     left = 0;
-    standing = boot(0);
-    demand(standing);
+    for (uint64_t i = 0; i < KITS; i++) {
+        standing[i] = boot(FILES | i * KIT, 0, NULL);
+        demand(standing[i]);
+    }
     input = rest;
     left = rest_left;
 }
 
+/* As it comes out of the process that has started it. */
+static struct skerry_snapshot *pass_on(struct skerry_snapshot *s)
+{
+    struct skerry_snapshot *other = NULL;
+    struct skerry_error err;
+    int fds[SKERRY_FILES], count = skerry_snapshot_files(s, fds);
+    size_t size = skerry_snapshot_size(s);
+    uint8_t *bytes = malloc(size);
+    demand(bytes);
+    int fd = dup(skerry_snapshot_export(s, bytes));
+    demand(skerry_snapshot_import(bytes, size, fd, shm, &other, &err) == 0);
+    for (int i = 0; i < count; i++)
+        fds[i] = dup(fds[i]);
+    demand(skerry_snapshot_adopt(other, dup(opener), fds, count, &err) == 0);
+    free(bytes);
+    skerry_snapshot_close(s);
+    return other;
+}
+
+static struct skerry_storage *open_storage(uint64_t how)
+{
+    static const int no_control[2] = {-1, -1};
+    struct skerry_snapshot *s = boot(how, 1, NULL);
+    struct skerry_storage *storage = NULL;
+    struct skerry_error err = {0};
+    if (!s)
+        return NULL;
+    int ret = skerry_storage_open(s, SECOND, NULL, no_control, console, &storage, &err);
+    demand(ret == 0 ? storage != NULL : err.text[0] != 0);
+    skerry_snapshot_close(s);
+    return storage;
+}
+
 static void try_fresh(uint64_t how)
 {
-    struct skerry_snapshot *s = boot(how);
-    struct skerry_vm *vm = s && !(how & STORAGE) ? clone(s, how) : NULL;
+    struct skerry_storage *storage = how & STORAGE ? open_storage(how) : NULL;
+    struct skerry_snapshot *s = boot(how, 0, storage);
+    if (s && how & PARCEL)
+        s = pass_on(s);
+    struct skerry_vm *vm = s ? clone(s, storage, how) : NULL;
     for (int i = 0; i < REQUESTS && vm && left && serve(vm); i++)
         ;
+    if (storage)
+        skerry_storage_run_task(storage);
     skerry_vm_close(vm);
     skerry_snapshot_close(s);
+    skerry_storage_close(storage);
 }
 
 static void try_standing(uint64_t how)
 {
-    if (!standing_vm)
-        standing_vm = clone(standing, how);
-    for (int i = 0; i < REQUESTS && standing_vm && left; i++)
-        if (!serve(standing_vm)) {
-            skerry_vm_close(standing_vm);
-            standing_vm = NULL;
+    uint64_t which = how / KIT % KITS;
+    struct skerry_vm **vm = &standing_vm[which];
+    if (!*vm)
+        *vm = clone(standing[which], NULL, how);
+    for (int i = 0; i < REQUESTS && *vm && left; i++)
+        if (!serve(*vm)) {
+            skerry_vm_close(*vm);
+            *vm = NULL;
         }
 }
 
@@ -312,9 +366,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     left = size;
     processor_now = EPOCH;
     processor_kick = UINT64_MAX;
-    if (!standing)
+    if (!console)
         prepare();
-    uint64_t how = number(1);
+    uint64_t how = number(2);
     if (how & FRESH)
         try_fresh(how);
     else

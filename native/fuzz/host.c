@@ -129,7 +129,8 @@ int __wrap_opener_ask(int opener, const struct opener_ask *ask, const char *path
     if (kind >= 0xe0)
         return kind & 1 ? -ENOENT : -EACCES;
     answer->may = (uint32_t)kind & 7;
-    answer->stat.st_mode = kind & 8 ? S_IFDIR | 0755 : S_IFREG | 0644;
+    int is_directory = kind & 8 || strcmp(path, "/there") == 0;
+    answer->stat.st_mode = is_directory ? S_IFDIR | 0755 : S_IFREG | 0644;
     answer->text_len = kind & 16 ? (uint32_t)number(2) % OPENER_PATH_MAX : 6;
     memset(answer->text, 'x', answer->text_len);
     memcpy(answer->text, "/there", answer->text_len < 6 ? answer->text_len : 6);

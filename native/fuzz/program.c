@@ -3,6 +3,12 @@
 
 #include <asm/unistd_64.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
 
 #include "abi.h"
 #include "calls.h"
@@ -17,12 +23,17 @@
 #define OUT_BYTES 2 /* behind which RIP is when `out` has been done */
 #define MS 1000000UL
 #define LAST_WORDS 8
+#define SA_RESTORER 0x04000000
+#define THREAD_FLAGS                                                                   \
+    (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |                \
+     CLONE_SYSVSEM | CLONE_CHILD_CLEARTID)
 
 struct layout program_layout;
-uint64_t program_callbacks, program_steps;
+uint64_t program_callbacks, program_kit, program_steps;
 
 static int booting, steps_left, last_words;
 static uint64_t to_register;
+static size_t kit_done;
 
 void program_begin(int is_booting, int steps)
 {
@@ -30,6 +41,7 @@ void program_begin(int is_booting, int steps)
     steps_left = steps;
     last_words = 0;
     to_register = booting ? program_callbacks : 0;
+    kit_done = booting ? 0 : SIZE_MAX;
 }
 
 /* --- Calls --- */
@@ -169,12 +181,84 @@ static int step(struct processor *p)
 
 /* --- The beginning and the end --- */
 
+/* Where the kit has its arguments. */
+#define AT(offset) (ARGUMENT_BASE + (offset))
+#define ARGUMENT_BASE (1UL << 48) /* stands for the lower half of the main stack */
+
+static const struct {
+    uint64_t of;
+    uint32_t number;
+    uint64_t arg[6];
+} kit[] = {
+    {KIT_DESCRIPTORS, __NR_pipe2, {AT(0), O_NONBLOCK}},
+    {KIT_DESCRIPTORS, __NR_socketpair, {AF_UNIX, SOCK_STREAM, 0, AT(0)}},
+    {KIT_DESCRIPTORS, __NR_eventfd2, {1, O_NONBLOCK}},
+    {KIT_DESCRIPTORS, __NR_timerfd_create, {CLOCK_MONOTONIC, O_NONBLOCK}},
+    {KIT_DESCRIPTORS, __NR_epoll_create1, {0}},
+    {KIT_DESCRIPTORS, __NR_epoll_create1, {0}},
+    {KIT_DESCRIPTORS, __NR_memfd_create, {AT(0x800), 0}},
+    {KIT_DESCRIPTORS, __NR_open, {AT(0x800), O_RDONLY}},
+    {KIT_DESCRIPTORS, __NR_open, {AT(0x840), O_DIRECTORY}},
+    {KIT_DESCRIPTORS, __NR_epoll_ctl, {9, EPOLL_CTL_ADD, 3, AT(0x8c0)}},
+    {KIT_DESCRIPTORS, __NR_epoll_ctl, {9, EPOLL_CTL_ADD, 7, AT(0x8c0)}},
+    {KIT_DESCRIPTORS, __NR_epoll_ctl, {10, EPOLL_CTL_ADD, 9, AT(0x8c0)}},
+    {KIT_THREADS, __NR_rt_sigaction, {SIGUSR1, AT(0x880), 0, 8}},
+    {KIT_THREADS, __NR_rt_sigaction, {SIGSEGV, AT(0x880), 0, 8}},
+    {KIT_THREADS, __NR_rt_sigaction, {SIGALRM, AT(0x880), 0, 8}},
+    {KIT_THREADS, __NR_rt_sigaction, {40, AT(0x880), 0, 8}},
+    {KIT_THREADS, __NR_clone, {THREAD_FLAGS, AT(0x8000), AT(0), AT(4), 0}},
+    {KIT_THREADS, __NR_clone, {THREAD_FLAGS, AT(0xc000), AT(0), AT(8), 0}},
+};
+
+static uint64_t place_of(uint64_t arg)
+{
+    const uint64_t base = program_layout.main_stack.begin + LARGE_PAGE;
+    return arg >= ARGUMENT_BASE ? base + (arg - ARGUMENT_BASE) : arg;
+}
+
+/* What the arguments of the kit point at. */
+static void lay_out_kit(struct processor *p)
+{
+    const uint64_t action[4] = {TINY_ENTRY, SA_RESTORER | SA_SIGINFO | SA_RESTART,
+                                TINY_ENTRY, 0};
+    const struct epoll_event event = {.events = EPOLLIN | EPOLLOUT};
+    processor_store(p, place_of(AT(0x800)), "/file", 6);
+    processor_store(p, place_of(AT(0x840)), "/there", 7);
+    processor_store(p, place_of(AT(0x880)), action, sizeof(action));
+    processor_store(p, place_of(AT(0x8c0)), &event, sizeof(event));
+}
+
+/* Tells if there was one more call to make. */
+static int make_kit(struct processor *p)
+{
+    struct kvm_regs *r = &p->regs;
+    if (kit_done == 0)
+        lay_out_kit(p);
+    while (kit_done < sizeof(kit) / sizeof(*kit) && !(kit[kit_done].of & program_kit))
+        kit_done++;
+    if (kit_done >= sizeof(kit) / sizeof(*kit))
+        return 0;
+    const uint64_t *arg = kit[kit_done].arg;
+    r->rax = kit[kit_done++].number;
+    r->rdi = place_of(arg[0]);
+    r->rsi = place_of(arg[1]);
+    r->rdx = place_of(arg[2]);
+    r->r10 = place_of(arg[3]);
+    r->r8 = place_of(arg[4]);
+    r->r9 = 0;
+    r->rcx = TINY_ENTRY;
+    r->r11 = RFLAGS_FIXED | RFLAGS_IF;
+    r->rip = SYSCALL_STUB_ADDR + OUT_BYTES;
+    processor_out(p, PORT_SYSCALL, 1);
+    return 1;
+}
+
 static int register_next(struct processor *p)
 {
     int idx = __builtin_ctzl(to_register);
     to_register &= to_register - 1;
-    p->regs.rax = KVM_API_REGISTER_FUNC;
-    p->regs.rdi = (uint64_t)idx;
+    p->regs.rax = idx ? KVM_API_REGISTER_FUNC : KVM_API_STORAGE_ALLOW;
+    p->regs.rdi = idx ? (uint64_t)idx : TINY_ENTRY;
     p->regs.rsi = TINY_ENTRY;
     return out_host_call(p);
 }
@@ -188,9 +272,16 @@ static int wait_for_requests(struct processor *p)
     return out_host_call(p);
 }
 
+/* Only storage writes to memory that nobody tracks. */
 static int respond(struct processor *p)
 {
     struct kvm_regs *r = &p->regs;
+    if (!p->slot[0].tracked) {
+        r->rax = KVM_API_STORAGE_NORETURN;
+        r->rdi = program_layout.main_stack.begin;
+        r->rsi = 16;
+        return out_host_call(p);
+    }
     r->rax = KVM_API_BACKEND_RESPONSE;
     r->rdi = 200;
     r->rsi = r->rcx = program_layout.main_stack.begin;
@@ -204,6 +295,9 @@ int processor_step(struct processor *p)
     int ret = STAYS;
     if (to_register)
         return register_next(p);
+    if (kit_done != SIZE_MAX && make_kit(p))
+        return 0;
+    kit_done = SIZE_MAX;
     while (ret == STAYS && steps_left > 0 && left) {
         steps_left--;
         program_steps++;

@@ -5,9 +5,15 @@
 #include "layout.h"
 #include "processor.h"
 
-/* Where things are for it, and which callbacks it registers: bit n is number n. */
+/* Where things are for it, and which callbacks it registers: bit n is number n, and bit
+ * 0 a function of storage. */
 extern struct layout program_layout;
 extern uint64_t program_callbacks;
+
+/* What it has before its first step in start-up: descriptors of all kinds; threads and
+ * handlers of signals. */
+enum { KIT_DESCRIPTORS = 1, KIT_THREADS = 2 };
+extern uint64_t program_kit;
 
 /* A part of the input ends here: start-up, or a request. It is over after (steps), or
  * with the input; then the program waits, or answers. */
