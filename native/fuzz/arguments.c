@@ -19,12 +19,12 @@
 #include "program.h"
 #include "tiny.h"
 
-#define FAR (1UL << 40)   /* where it likes to map */
-#define WORDS 8           /* futexes and the like */
+#define FAR (1UL << 40) /* where it likes to map */
+#define WORDS 8         /* futexes and the like */
 #define SA_RESTORER 0x04000000
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
-#define ONE_OF(...) one_of((const uint64_t[]){__VA_ARGS__},                            \
-                           COUNT(((const uint64_t[]){__VA_ARGS__})))
+#define ONE_OF(...)                                                                    \
+    one_of((const uint64_t[]){__VA_ARGS__}, COUNT(((const uint64_t[]){__VA_ARGS__})))
 
 static uint64_t one_of(const uint64_t *from, size_t count)
 {
@@ -174,8 +174,8 @@ static uint64_t clone_flags(void)
                            CLONE_THREAD | CLONE_SYSVSEM;
     uint64_t more = choice(16);
     return usual | (more & 1 ? CLONE_SETTLS : 0) |
-           (more & 2 ? CLONE_PARENT_SETTID : 0) | (more & 4 ? CLONE_CHILD_CLEARTID : 0) |
-           (more == 15 ? flag_bits() : 0);
+           (more & 2 ? CLONE_PARENT_SETTID : 0) |
+           (more & 4 ? CLONE_CHILD_CLEARTID : 0) | (more == 15 ? flag_bits() : 0);
 }
 
 static uint64_t futex_op(void)
@@ -211,8 +211,8 @@ static uint64_t put_vector(struct processor *p)
 
 static uint64_t put_path(struct processor *p)
 {
-    static const char *const paths[] = {"/", ".", "", "file", "/there/file", "../x",
-                                        "/lib/libm.so.6", "/state"};
+    static const char *const paths[] = {
+        "/", ".", "", "file", "/there/file", "../x", "/lib/libm.so.6", "/state"};
     const char *path = paths[choice(COUNT(paths))];
     return choice(8) ? argument_put(p, path, strlen(path) + 1) : put_bytes(p, 200);
 }
@@ -227,13 +227,13 @@ static uint64_t put_set(struct processor *p)
 
 static uint64_t put_action(struct processor *p)
 {
-    static const uint64_t flags[] = {0, SA_SIGINFO, SA_ONSTACK, SA_RESTART, SA_NODEFER,
-                                     SA_RESETHAND};
+    static const uint64_t flags[] = {0,          SA_SIGINFO, SA_ONSTACK,
+                                     SA_RESTART, SA_NODEFER, SA_RESETHAND};
     uint64_t handler = ONE_OF(0, 1, TINY_ENTRY, TINY_ENTRY, TINY_ENTRY, 1UL << 47);
     uint64_t all = one_of(flags, COUNT(flags)) | one_of(flags, COUNT(flags));
     all |= choice(16) ? SA_RESTORER : 0;
-    return put_words(p, (uint64_t[]){handler, all, TINY_ENTRY, choice(4) ? 0 : number(8)},
-                     4);
+    return put_words(
+        p, (uint64_t[]){handler, all, TINY_ENTRY, choice(4) ? 0 : number(8)}, 4);
 }
 
 static uint64_t put_stack(struct processor *p)
@@ -244,11 +244,11 @@ static uint64_t put_stack(struct processor *p)
 
 static uint64_t put_event(struct processor *p)
 {
-    uint32_t events = (uint32_t)ONE_OF(EPOLLIN, EPOLLOUT, EPOLLIN | EPOLLOUT,
-                                       EPOLLIN | EPOLLET, EPOLLIN | EPOLLONESHOT,
-                                       EPOLLIN | EPOLLEXCLUSIVE, 0);
-    const struct epoll_event e = {.events = events ^ (choice(8) ? 0
-                                                                : (uint32_t)flag_bits()),
+    uint32_t events =
+        (uint32_t)ONE_OF(EPOLLIN, EPOLLOUT, EPOLLIN | EPOLLOUT, EPOLLIN | EPOLLET,
+                         EPOLLIN | EPOLLONESHOT, EPOLLIN | EPOLLEXCLUSIVE, 0);
+    const struct epoll_event e = {.events =
+                                      events ^ (choice(8) ? 0 : (uint32_t)flag_bits()),
                                   .data.u64 = number(1)};
     return argument_put(p, &e, sizeof(e));
 }

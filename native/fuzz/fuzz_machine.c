@@ -1,5 +1,5 @@
-/* fuzz_machine.c: programs from a stranger, as they are served: started, frozen, cloned,
- * run and put back, with a processor that does what the input says.
+/* fuzz_machine.c: programs from a stranger, as they are served: started, frozen,
+ * cloned, run and put back, with a processor that does what the input says.
  *
  * What must hold, beside that no sanitizer speaks: a machine is entered only with
  * registers that ring 3 may have; the page tables give ring 3 nothing of ours; and a
@@ -23,23 +23,24 @@
 #define START_STEPS 60
 #define REQUEST_STEPS 60
 #define REQUESTS 3
-#define ROUNDS 80       /* that a request takes to its end: it fetches, it streams */
+#define ROUNDS 80 /* that a request takes to its end: it fetches, it streams */
 #define DESCRIPTORS_MAX 200 /* of this process: what is closed leaves none */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Bits of an input's first two bytes. */
 enum {
-    FRESH = 1,       /* started anew; else a clone of one that has only its kit */
-    STORAGE = 2,     /* it has one */
+    FRESH = 1,   /* started anew; else a clone of one that has only its kit */
+    STORAGE = 2, /* it has one */
     TRACED = 4,
     FILES = 8,
     PAUSES = 16,
     LOOKS = 32,
-    SMALL = 64,      /* may write little */
+    SMALL = 64, /* may write little */
     STREAMS = 128,
-    KIT = 256,       /* and 512 */
-    PARCEL = 1024,   /* goes to another process between */
+    KIT = 256,     /* and 512 */
+    PARCEL = 1024, /* goes to another process between */
+    DYNAMIC = 2048 /* names a dynamic linker */
 };
 
 #define KITS 4
@@ -67,8 +68,8 @@ static void check_pages(const struct skerry_vm *vm)
            (ssize_t)(pages * 8));
     for (uint64_t i = 0; i < pages; i++)
         if (entries[i] & (present | swapped) && !(entries[i] & of_file))
-            demand(memcmp(base + i * PAGE_SIZE,
-                          vm->snapshot->frozen + i * PAGE_SIZE, PAGE_SIZE) == 0);
+            demand(memcmp(base + i * PAGE_SIZE, vm->snapshot->frozen + i * PAGE_SIZE,
+                          PAGE_SIZE) == 0);
 }
 
 static void check_space(const struct space *is, const struct space *was)
@@ -181,9 +182,9 @@ static void check_reply(const struct skerry_reply *r)
 }
 
 /* Tells if the clone can be used again. */
-static int serve(struct skerry_vm *vm)
+static int serve(struct skerry_vm *vm, uint64_t how)
 {
-    const char *body = choice(2) ? "a body" : "";
+    const char *body = how & STREAMS && choice(2) ? "a body" : "";
     const struct skerry_reply *r = skerry_vm_replies(vm);
     program_begin(0, REQUEST_STEPS);
     demand(skerry_add(vm, "POST", "/", "Host: test\r\n", "text/plain", body,
@@ -218,6 +219,27 @@ static struct skerry_vm *clone(struct skerry_snapshot *s,
 
 /* --- A start-up --- */
 
+/* A program that names its dynamic linker, which is (path) of the opener's. */
+struct dynamic {
+    Elf64_Ehdr header;
+    Elf64_Phdr segment[2];
+    uint8_t code[512];
+    char path[8];
+};
+
+static struct dynamic dynamic_program(const struct tiny *plain)
+{
+    struct dynamic d = {.header = plain->header, .path = "/ld"};
+    d.header.e_phoff = offsetof(struct dynamic, segment);
+    d.header.e_phnum = 2;
+    d.header.e_entry = TINY_ADDR + offsetof(struct dynamic, code);
+    d.segment[0] = plain->segment;
+    d.segment[0].p_filesz = d.segment[0].p_memsz = sizeof(d);
+    d.segment[1] = (Elf64_Phdr){
+        .p_type = PT_INTERP, .p_offset = offsetof(struct dynamic, path), .p_filesz = 4};
+    return d;
+}
+
 static uint64_t callbacks_of(uint64_t how)
 {
     uint64_t on = 1 << ON_GET | 1 << ON_POST;
@@ -231,10 +253,11 @@ static struct skerry_snapshot *boot(uint64_t how, int is_storage,
 {
     static const uint8_t code[] = {0x0f, 0x0b};
     const struct tiny file = tiny_program(code, sizeof(code));
+    const struct dynamic dynamic = dynamic_program(&file);
     struct skerry_boot_options options = {
         .name = "fuzz",
-        .elf = (const uint8_t *)&file,
-        .elf_len = sizeof(file),
+        .elf = how & DYNAMIC ? (const uint8_t *)&dynamic : (const uint8_t *)&file,
+        .elf_len = how & DYNAMIC ? sizeof(dynamic) : sizeof(file),
         .is_storage = (uint32_t)is_storage,
         .debug = !!(how & LOOKS),
         .max_memory = MAX_MEMORY_MIN,
@@ -322,7 +345,7 @@ static void try_fresh(uint64_t how)
     if (s && how & PARCEL)
         s = pass_on(s);
     struct skerry_vm *vm = s ? clone(s, storage, how) : NULL;
-    for (int i = 0; i < REQUESTS && vm && left && serve(vm); i++)
+    for (int i = 0; i < REQUESTS && vm && left && serve(vm, how); i++)
         ;
     if (storage)
         skerry_storage_run_task(storage);
@@ -338,7 +361,7 @@ static void try_standing(uint64_t how)
     if (!*vm)
         *vm = clone(standing[which], NULL, how);
     for (int i = 0; i < REQUESTS && *vm && left; i++)
-        if (!serve(*vm)) {
+        if (!serve(*vm, how)) {
             skerry_vm_close(*vm);
             *vm = NULL;
         }

@@ -12,6 +12,7 @@
 #include "kvm.h"
 #include "opener.h"
 #include "processor.h"
+#include "tiny.h"
 #include "watchdog.h"
 #include "x86.h"
 
@@ -103,6 +104,20 @@ static int new_directory(const struct opener_answer *a)
     return fd;
 }
 
+/* Some file may be a dynamic linker, but for a few bytes. */
+static int open_linker(struct opener_answer *a)
+{
+    struct tiny linker = tiny_program("", 1);
+    linker.header.e_type = ET_DYN;
+    linker.segment.p_vaddr = 0;
+    linker.header.e_entry = offsetof(struct tiny, code);
+    for (uint64_t i = choice(4); i > 0; i--)
+        ((uint8_t *)&linker)[number(1)] = (uint8_t)number(1);
+    int fd = new_file(&linker, sizeof(linker));
+    demand(fstat(fd, &a->stat) == 0);
+    return fd;
+}
+
 static int open_answer(struct opener_answer *a)
 {
     uint8_t content[256];
@@ -134,6 +149,8 @@ int __wrap_opener_ask(int opener, const struct opener_ask *ask, const char *path
     answer->text_len = kind & 16 ? (uint32_t)number(2) % OPENER_PATH_MAX : 6;
     memset(answer->text, 'x', answer->text_len);
     memcpy(answer->text, "/there", answer->text_len < 6 ? answer->text_len : 6);
+    if (ask->what == OPENER_OPEN && strcmp(path, "/ld") == 0)
+        return open_linker(answer);
     return ask->what == OPENER_OPEN ? open_answer(answer) : 0;
 }
 

@@ -11,9 +11,9 @@
 
 #include "abi.h"
 #include "demand.h"
-#include "kvm.h"
 #include "layout.h"
 #include "stubs.h"
+#include "vm.h"
 #include "x86.h"
 
 #define PROCESSORS 8
@@ -226,10 +226,10 @@ static void forget(int fd)
 
 static struct processor *take_place(void)
 {
-    static int next;
-    struct processor *p = &processors[next++ % PROCESSORS];
-    if (p->vm)
-        forget(p->vm);
+    struct processor *p = processors;
+    while (p < processors + PROCESSORS && p->vm)
+        p++;
+    demand(p < processors + PROCESSORS);
     return p;
 }
 
@@ -237,7 +237,6 @@ static int create_vm(void)
 {
     int fd = memfd_create("vm", MFD_CLOEXEC);
     demand(fd > 0);
-    forget(fd);
     take_place()->vm = fd;
     return fd;
 }
@@ -246,13 +245,13 @@ static int create_vcpu(struct processor *p)
 {
     int fd = memfd_create("vcpu", MFD_CLOEXEC);
     demand(fd > 0 && ftruncate(fd, (off_t)(RING_AT + RING_BYTES)) == 0);
-    forget(fd);
     uint8_t *at =
         mmap(NULL, RING_AT + RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     demand(at != MAP_FAILED);
     p->vcpu = fd;
     p->run = (struct kvm_run *)(void *)at;
-    p->ring = p->slot[0].tracked ? (struct kvm_dirty_gfn *)(void *)(at + RING_AT) : NULL;
+    p->ring =
+        p->slot[0].tracked ? (struct kvm_dirty_gfn *)(void *)(at + RING_AT) : NULL;
     return fd;
 }
 
@@ -342,6 +341,16 @@ static int answer(struct processor *p, unsigned long request, void *arg)
     default:
         return 0;
     }
+}
+
+void __real_vm_close(struct vm *vm);
+void __wrap_vm_close(struct vm *vm);
+
+void __wrap_vm_close(struct vm *vm)
+{
+    if (vm->fd > 0)
+        forget(vm->fd);
+    __real_vm_close(vm);
 }
 
 int __real_ioctl(int fd, unsigned long request, void *arg);

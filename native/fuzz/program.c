@@ -266,8 +266,7 @@ static int register_next(struct processor *p)
 static int wait_for_requests(struct processor *p)
 {
     int pauses = !program_callbacks;
-    p->regs.rax =
-        pauses ? KVM_API_WAIT_FOR_REQUESTS_PAUSED : KVM_API_WAIT_FOR_REQUESTS;
+    p->regs.rax = pauses ? KVM_API_WAIT_FOR_REQUESTS_PAUSED : KVM_API_WAIT_FOR_REQUESTS;
     p->regs.rdi = program_layout.main_stack.begin;
     return out_host_call(p);
 }
