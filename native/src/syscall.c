@@ -141,7 +141,7 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_msync] = sys_msync,
     [__NR_getsid] = sys_getpgid,
     [__NR_getresgid] = sys_getresuid,
-    [__NR_munlock] = sys_mlock,
+    [__NR_munlock] = sys_munlock,
     [__NR_munlockall] = sys_zero,
     [__NR_mincore] = sys_not_here,
 };
