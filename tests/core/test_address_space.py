@@ -394,6 +394,62 @@ def test_host_calls_take_far_buffers_that_lie_in_pieces(guest):
     assert vm.failure == "response: unreadable body"
 
 
+# Far memory that is touched from its beginning on lies in pieces of 2 MB.
+LARGE = (
+    SHOW
+    + r"""
+static char *fill(size_t len, char with)
+{
+    return memset(mmap(at(0), len, RW, FIXED, -1, 0), with, len);
+}
+static long count(size_t n, struct virtbuffer *buffers, size_t res)
+{
+    char *got = buffers[0].data;
+    size_t len = buffers[0].len;
+    memset(at(0), got[0] + got[len / 2] + got[len - 1], 70 * MB);
+    storage_return(at(0), 70 * MB);
+    return 0;
+}
+static void on_get(const char *url, const char *arg)
+{
+    char answer[100];
+    size_t len = atoi(url + 2) * MB;
+    char *far = fill(90 * MB, 1), *to = at(GB);
+    if (url[1] == 'b')
+        backend_response(200, "text/plain", 10, far, len);
+    mmap(to, 70 * MB, RW, FIXED, -1, 0);
+    long n = storage_call((void *)count, far, len, to, 70 * MB);
+    backend_response(200, "text/plain", 10, answer,
+        sprintf(answer, "%ld %d %d", n >> 20, to[0], to[70 * MB - 1]));
+}
+int main(void)
+{
+    if (IS_STORAGE()) {
+        mmap(at(0), 70 * MB, RW, FIXED, -1, 0);
+        STORAGE_ALLOW(count);
+    }
+    set_backend_get(on_get);
+    wait_for_requests();
+}
+"""
+)
+
+
+def test_large_far_buffers_go_to_storage_and_back(guest):
+    vm = guest(LARGE, whole=True, storage=True, max_memory=512, max_request_memory=400)
+    assert vm.text("/s30") == "70 3 3"
+    assert vm.text("/s80") == "-1 0 0", "the inbox has less"
+    assert vm.vm.differing_pages() == 0
+
+
+def test_a_large_far_body_is_answered_or_refused_with_what_to_do(guest):
+    vm = guest(LARGE, whole=True, max_memory=512, max_request_memory=400)
+    assert vm.get("/b60").body == bytes([1]) * (60 * MB)
+    assert vm.get("/b80").status == 500
+    reason = "response: a body of 80 MB at a far address: at most 64 MB have room there"
+    assert vm.failure == f"{reason}, stream more"
+
+
 HOSTILE = (
     SHOW
     + r"""

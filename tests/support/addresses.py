@@ -7,6 +7,7 @@ SHOW = r"""
 #include "kvm_api.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
