@@ -256,6 +256,7 @@ int machine_keep(struct machine *m)
     if (m->dirty.failed)
         return -ENOMEM;
     m->dirty.kept = m->dirty.count;
+    objects_keep(&m->objects);
     m->is_kept = 1;
     page->data_len = page->request_changed = 0;
     reset_exchange(&m->exchange);
