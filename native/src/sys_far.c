@@ -118,10 +118,9 @@ long far_forget(struct machine *m, uint64_t addr, uint64_t len)
 int far_fill(struct machine *m)
 {
     int ret = 0;
-    for (uint32_t i = 0; ret == 0 && i < m->space.count; i++) {
-        const struct far_range *f = &m->space.range[i];
+    const struct far_range *f = space_next(&m->space, 0);
+    for (; ret == 0 && f; f = space_next(&m->space, f->end))
         if (f->access)
             ret = far_back_all(&m->mem, f->begin, f->end - f->begin, f->access);
-    }
     return ret;
 }

@@ -525,7 +525,7 @@ def test_a_hostile_program_harms_only_its_own_request(guest):
         assert vm.get(url).status == 500
         assert reason in vm.failure
         assert vm.text("/over") == "0"
-    assert vm.text("/table") == "1024"
+    assert vm.text("/table") == "10000"
     assert vm.text("/scatter") == "600"
     assert vm.text("/whole host") == "0"
     assert vm.text("/limit") == "10"
