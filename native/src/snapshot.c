@@ -14,6 +14,7 @@
 
 #include "home.h"
 #include "memory.h"
+#include "near.h"
 #include "x86.h"
 
 /* A longer list is dropped, not kept: copying 256 pages costs about 20 us, and a
@@ -98,6 +99,7 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
     if (ret == 0)
         ret = freeze_files(m, &files, err);
     if (s) {
+        near_freeze(m);
         *s = (struct skerry_snapshot){.references = 1,
                                       .fd = fd,
                                       .layout = m->mem.layout,
@@ -254,6 +256,7 @@ int machine_keep(struct machine *m)
     if (m->dirty.failed)
         return -ENOMEM;
     m->dirty.kept = m->dirty.count;
+    objects_keep(&m->objects);
     m->is_kept = 1;
     page->data_len = page->request_changed = 0;
     reset_exchange(&m->exchange);

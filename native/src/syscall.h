@@ -106,7 +106,7 @@ syscall_handler sys_umask, sys_capget, sys_personality, sys_sched_getscheduler;
 syscall_handler sys_sched_getparam, sys_sched_setscheduler, sys_sched_setparam;
 syscall_handler sys_sched_get_priority_max, sys_sched_get_priority_min;
 syscall_handler sys_sched_setaffinity, sys_getcpu, sys_times, sys_membarrier;
-syscall_handler sys_getrlimit, sys_setrlimit, sys_clock_settime, sys_mlock;
+syscall_handler sys_getrlimit, sys_setrlimit, sys_clock_settime, sys_mlock, sys_munlock;
 syscall_handler sys_mlockall, sys_msync;
 syscall_handler sys_nanosleep, sys_clock_nanosleep;
 
