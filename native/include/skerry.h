@@ -406,7 +406,8 @@ enum { SKERRY_CALL_SYSCALL = 1, SKERRY_CALL_HOST = 2, SKERRY_CALL_BYTES = 512 };
 struct skerry_call {
     int32_t kind;
     int32_t storage; /* 1: made by storage */
-    int32_t ends;    /* 1: the program does not go on, there is no result */
+    int32_t ends;    /* 1: its thread does not go on, there is no result */
+    uint32_t thread; /* that made it; the first is 1 */
     uint64_t number, arg[6];
     int64_t result;
     uint32_t before_len[6], after_len[6]; /* 0: no pointer */

@@ -112,6 +112,7 @@ struct sleep {
     uint64_t left_at;         /* where a handler finds the time left, 0 = nowhere */
     uint64_t wanted, info_at; /* signals that end it; where their siginfo goes, or 0 */
     uint64_t restart; /* 1 + the number of the call that SA_RESTART makes again, or 0 */
+    uint64_t always;  /* ... and so does any other handler */
 };
 
 struct fetch;   /* fetch.h */

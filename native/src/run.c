@@ -247,6 +247,8 @@ static int sleep_on(struct machine *m, uint64_t pause)
         return on_alarm(m);
     if (m->threads)
         return wake_threads(m);
+    if (!m->waits)
+        threads_traced(m, (int64_t)vcpu_regs(&m->vm)->rax, 0);
     machine_wake(m);
     return GO_ON;
 }
@@ -298,6 +300,8 @@ enum stop machine_run(struct machine *m, uint64_t pause)
     if (stop == STOP_FAILED) {
         machine_wake(m);
         machine_answered(m);
+        if (m->trace)
+            trace_leave_all(m->trace, &m->mem);
     }
     return (enum stop)stop;
 }

@@ -291,6 +291,8 @@ int machine_reset(struct machine *m, const struct skerry_snapshot *s)
     m->ephemeral = m->facts->ephemeral;
     m->reason[0] = 0;
     reset_exchange(&m->exchange);
+    if (m->trace)
+        trace_leave_all(m->trace, &m->mem);
     if (m->dirty.count <= KEEP_PAGES) {
         copy_pages(m, s->frozen);
         m->dirty.kept = m->dirty.count;

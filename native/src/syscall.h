@@ -107,7 +107,10 @@ syscall_handler sys_sched_getparam, sys_sched_setscheduler, sys_sched_setparam;
 syscall_handler sys_sched_get_priority_max, sys_sched_get_priority_min;
 syscall_handler sys_sched_setaffinity, sys_getcpu, sys_times, sys_membarrier;
 syscall_handler sys_getrlimit, sys_setrlimit, sys_clock_settime, sys_mlock, sys_munlock;
-syscall_handler sys_mlockall, sys_msync;
+syscall_handler sys_mlockall, sys_msync, sys_mlock2, sys_getpriority, sys_setpriority;
+syscall_handler sys_sched_rr_get_interval, sys_close_range, sys_flock, sys_preadv;
+syscall_handler sys_pwritev, sys_preadv2, sys_pwritev2, sys_fadvise64, sys_readahead;
+syscall_handler sys_syncfs, sys_statfs, sys_fstatfs;
 syscall_handler sys_nanosleep, sys_clock_nanosleep;
 
 #endif
