@@ -416,8 +416,9 @@ struct skerry_call {
 
 /* --- A machine that has failed, to be looked at --- */
 
-/* What it has in its registers. */
+/* What one of its threads has in its registers. */
 struct skerry_registers {
+    uint32_t tid;
     uint64_t general[16]; /* as DWARF numbers them: rax, rdx, rcx, rbx, rsi, rdi, rbp,
                            * rsp, r8 to r15 */
     uint64_t rip, rflags, fs_base, gs_base;
@@ -436,8 +437,10 @@ struct skerry_range {
 int skerry_vm_remains(struct skerry_vm *vm, struct skerry_remains **out,
                       struct skerry_error *err);
 void skerry_remains_close(struct skerry_remains *remains);
+
+/* Of its thread (i), 0 = that which has failed; NULL: it has no more. */
 const struct skerry_registers *
-skerry_remains_registers(const struct skerry_remains *remains);
+skerry_remains_registers(const struct skerry_remains *remains, uint32_t i);
 
 /* Why it has failed. */
 const char *skerry_remains_reason(const struct skerry_remains *remains);

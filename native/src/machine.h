@@ -184,6 +184,10 @@ int machine_forget_tables(struct machine *m);
 void machine_begin_call(struct machine *m);
 int machine_end_call(struct machine *m);
 
+/* Bytes that the request has written for the first time, in guest memory and in what
+ * the host keeps for it: max_request_memory is for both. */
+uint64_t machine_charge(const struct machine *m);
+
 /* Has the watchdog look after the machine's vCPU. 0 or -errno. */
 int machine_watch(struct machine *m, struct skerry_error *err);
 

@@ -141,7 +141,7 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_msync] = sys_msync,
     [__NR_getsid] = sys_getpgid,
     [__NR_getresgid] = sys_getresuid,
-    [__NR_munlock] = sys_mlock,
+    [__NR_munlock] = sys_munlock,
     [__NR_munlockall] = sys_zero,
     [__NR_getpriority] = sys_getpriority,
     [__NR_setpriority] = sys_setpriority,
@@ -160,6 +160,12 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_fstatfs] = sys_fstatfs,
     [__NR_sync] = sys_zero,
     [__NR_mincore] = sys_not_here,
+    [__NR_getxattr] = sys_getxattr,
+    [__NR_lgetxattr] = sys_lgetxattr,
+    [__NR_fgetxattr] = sys_fgetxattr,
+    [__NR_listxattr] = sys_getxattr,
+    [__NR_llistxattr] = sys_lgetxattr,
+    [__NR_flistxattr] = sys_fgetxattr,
 };
 
 /* Counts a call that we do not have; its first use is logged. */

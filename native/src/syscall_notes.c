@@ -14,6 +14,7 @@
 #define NETWORK "no network: sys_fetch() reaches other hosts"
 #define HOST "nothing of the host is the guest's to change"
 #define NAMES "files are read and written; what has a name stays as it is"
+#define ATTRIBUTES "EOPNOTSUPP: nothing has extended attributes"
 #define SHARING "no other process to share it with"
 #define OBSOLETE "obsolete: Linux itself refuses it"
 #define ASYNC "no asynchronous I/O: read and write do not wait"
@@ -38,7 +39,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     FULL(lseek, ""),
     PARTIAL(mmap, "a file is copied, and never written back"),
     PARTIAL(mprotect, "in storage, after start-up, a page gets no access that it lacks"),
-    PARTIAL(munmap, "below max_memory, what was unmapped can be read and written"),
+    PARTIAL(munmap, "what a request has mapped itself stays open until it ends"),
     FULL(brk, ""),
     FULL(rt_sigaction, ""),
     FULL(rt_sigprocmask, ""),
@@ -52,7 +53,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     FULL(pipe, "64 descriptors"),
     FULL(select, ""),
     FULL(sched_yield, ""),
-    PARTIAL(mremap, "no MREMAP_FIXED below max_memory, no MREMAP_DONTUNMAP"),
+    PARTIAL(mremap, "private mappings: none is made a second time by a size of 0"),
     FULL(msync, "nothing that is mapped is written back"),
     REFUSED(mincore, "ENOSYS: which memory the host has in use is not told"),
     PARTIAL(madvise, "MADV_DONTNEED makes zeros; all other advice does nothing"),
@@ -98,7 +99,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     REFUSED(msgsnd, SHARING),
     REFUSED(msgrcv, SHARING),
     REFUSED(msgctl, SHARING),
-    PARTIAL(fcntl, "duplicates, flags; no locks, leases, seals or owners"),
+    PARTIAL(fcntl, "duplicates, flags, locks of the program's own; no leases, seals, owners"),
     PARTIAL(flock, "always given: there is no other process"),
     FULL(fsync, ""),
     FULL(fdatasync, ""),
@@ -215,6 +216,12 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     REFUSED(setxattr, NAMES),
     REFUSED(lsetxattr, NAMES),
     REFUSED(fsetxattr, NAMES),
+    REFUSED(getxattr, ATTRIBUTES),
+    REFUSED(lgetxattr, ATTRIBUTES),
+    REFUSED(fgetxattr, ATTRIBUTES),
+    REFUSED(listxattr, ATTRIBUTES),
+    REFUSED(llistxattr, ATTRIBUTES),
+    REFUSED(flistxattr, ATTRIBUTES),
     REFUSED(removexattr, NAMES),
     REFUSED(lremovexattr, NAMES),
     REFUSED(fremovexattr, NAMES),
