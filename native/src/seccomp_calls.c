@@ -109,7 +109,7 @@ const struct seccomp_call seccomp_calls[] = {
     CALL(recvfrom),
     CALL(recvmsg),                          /* and descriptors, from the supervisor */
     CALL_IF(sendto, IS_NULL(4)),            /* on a connection, to nobody else */
-    CALL(sendmsg),                          /* and descriptors, to the supervisor */
+    CALL_IF(sendmsg, NONE_OF(2, MSG_FASTOPEN)), /* and descriptors; it connects nowhere */
     CALL(readv),                            /* libuv, more than one buffer */
     CALL(writev),                           /* libuv, more than one buffer */
     CALL(shutdown),                         /* the end of a response without a length */
@@ -124,6 +124,7 @@ const struct seccomp_call seccomp_calls[] = {
     /* Descriptors, and waiting for them. */
     CALL(close),
     IOCTL(FIONBIO),
+    IOCTL(FIONREAD),        /* a guest's socket: how much can be read */
     IOCTL(FIOCLEX),
     FCNTL(F_GETFL),
     FCNTL(F_SETFL),
