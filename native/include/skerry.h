@@ -236,11 +236,11 @@ int skerry_storage_move_back(int control);
 struct skerry_limits {
     uint64_t request_ns;
     uint64_t inline_ns; /* skerry_run returns after about this; 0 = never */
-    int hold;  /* leave the clone as the request left it until skerry_reset: for tests
-                * that look at it */
-    int look;  /* a request that fails is SKERRY_BUSY and SKERRY_FAILED first, for
-                * skerry_vm_remains; skerry_resume goes on with on_error */
-    int trace; /* socket that its calls are told on (struct skerry_call); 0: nobody */
+    int hold;    /* leave the clone as the request left it until skerry_reset: for tests
+                  * that look at it */
+    int look;    /* a request that fails is SKERRY_BUSY and SKERRY_FAILED first, for
+                  * skerry_vm_remains; skerry_resume goes on with on_error */
+    int trace;   /* socket that its calls are told on (struct skerry_call); 0: nobody */
     int reaches; /* its sockets may lead somewhere: see skerry_connector */
 };
 

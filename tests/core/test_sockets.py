@@ -1,12 +1,22 @@
 """Sockets that lead to other hosts. One program makes many calls, good and bad, with a
 server of the test at the other end; it runs on this Linux and in a guest."""
 
+import errno
+import os
+import socket
+import struct
 import subprocess
 
 import pytest
-from support.guests import compile_guest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.client import wait_until
+from support.guests import PRELUDE, Guest, compile_guest
+from support.leaks import Held
 from support.oracle import results
 from support.peers import Peer, closed_port
+
+from skerry import native
 
 pytestmark = pytest.mark.core
 
@@ -277,7 +287,8 @@ static void bytes(void)
 
 static void messages(void)
 {
-    struct iovec iov[2] = {{"say messa", 9}, {"ges\n", 4}}, into[2] = {{p, 3}, {p + 3, 9}};
+    struct iovec iov[2] = {{"say messa", 9}, {"ges\n", 4}};
+    struct iovec into[2] = {{p, 3}, {p + 3, 9}};
     struct msghdr out = {.msg_iov = iov, .msg_iovlen = 2};
     struct msghdr in = {.msg_iov = into, .msg_iovlen = 2, .msg_name = room,
                         .msg_namelen = 16, .msg_control = room, .msg_controllen = 100,
@@ -509,3 +520,348 @@ def test_sockets_answer_as_linux_does(guest, peers):
     assert vm.text(peers) == "".join(
         f"{k.split(' #')[0]} = {v}\n" for k, v in found.items()
     )
+
+
+# --- Where they may lead ---
+
+# /FAMILY/ADDRESS/PORT: what connect says, as a number; then "say hello", and what came.
+CONNECT = r"""
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+static int frozen = -1;
+static int link_to(const char *url)
+{
+    char text[64];
+    int port, six = url[1] == '6';
+    struct sockaddr_in to = {AF_INET};
+    struct sockaddr_in6 to6 = {AF_INET6};
+    sscanf(url + 3, "%63[^/]/%d", text, &port);
+    inet_pton(six ? AF_INET6 : AF_INET, text, six ? (void *)&to6.sin6_addr
+                                                   : (void *)&to.sin_addr);
+    to.sin_port = to6.sin6_port = htons(port);
+    int fd = frozen >= 0 ? frozen : socket(six ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+    int ret = six ? connect(fd, (void *)&to6, sizeof to6)
+                  : connect(fd, (void *)&to, sizeof to);
+    return ret ? -errno : fd;
+}
+static const char *hear(int fd)
+{
+    static char heard[100];
+    if (fd < 0)
+        return "";
+    write(fd, "say hello\n", 10);
+    long n = read(fd, heard, 99);
+    heard[n > 0 ? n : 0] = 0;
+    return heard;
+}
+"""
+TELL = 'HANDLE { int fd = link_to(url); reply("%d %s", fd, hear(fd)); }'
+
+
+def failed(number: int) -> str:
+    return f"-{number} "
+
+
+# By address, v4-mapped too; and what leads to this machine by other names.
+PLACES = [
+    ("4/127.0.0.1", True),
+    ("6/::ffff:127.0.0.1", True),
+    ("4/127.0.0.2", False),
+    ("6/::ffff:127.0.0.2", False),
+    ("4/0.0.0.0", False),
+    ("6/::", False),
+    ("6/::1", False),
+    ("6/::127.0.0.1", False),
+    ("6/2002:7f00:1::", False),
+    ("6/64:ff9b::7f00:1", False),
+    ("4/169.254.169.254", False),
+    ("4/224.0.0.1", False),
+    ("4/255.255.255.255", False),
+    ("4/10.0.0.1", False),
+    ("6/fe80::1", False),
+]
+
+
+def test_only_addresses_that_are_allowed_are_reached(guest):
+    with Peer() as peer:
+        hosts = [f"127.0.0.1:{peer.port}", f"*:{peer.port}", f"localhost.x:{peer.port}"]
+        vm = guest(CONNECT + "START {}" + TELL, hosts=hosts)
+        for place, allowed in PLACES:
+            answer = vm.text(f"/{place}/{peer.port}")
+            assert answer == ("3 hello" if allowed else failed(errno.EACCES)), place
+        assert vm.text(f"/4/127.0.0.1/{peer.port + 1}") == failed(errno.EACCES)
+        assert peer.total == 2
+    told = [text for _, text in vm.lines() if "connect" in text]
+    assert told == [
+        f"connect to 127.0.0.2:{peer.port}: EACCES: allowed_hosts has no such address"
+    ]
+
+
+def test_without_allowed_hosts_nobody_is_reached(guest):
+    with Peer() as peer:
+        vm = guest(CONNECT + "START {}" + TELL)
+        assert vm.text(f"/4/127.0.0.1/{peer.port}") == failed(errno.EACCES)
+        assert vm.text(f"/6/::1/{peer.port}") == failed(errno.EACCES)
+        assert peer.total == 0
+    (told,) = [text for _, text in vm.lines() if "connect" in text]
+    assert told.startswith(f"connect to 127.0.0.1:{peer.port}: EACCES: allowed_hosts")
+
+
+INWARD = r"""
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static char bytes[128] = {AF_INET};
+START {}
+HANDLE {
+    int fd = socket(AF_INET, SOCK_STREAM, 0), n = 0, found[8];
+    #define TRY(call) found[n++] = call < 0 ? errno : 0
+    TRY(bind(fd, (void *)bytes, 16));
+    TRY(listen(fd, 5));
+    TRY(accept(fd, 0, 0));
+    TRY(syscall(SYS_accept4, fd, 0, 0, 0));
+    TRY(bind(0, (void *)bytes, 16));
+    TRY(listen(99, 5));
+    TRY(sendto(fd, "x", 1, MSG_FASTOPEN, (void *)bytes, 16));
+    TRY(socket(AF_INET, SOCK_DGRAM, 0));
+    reply("%d %d %d %d %d %d %d %d", found[0], found[1], found[2], found[3], found[4],
+          found[5], found[6], found[7]);
+}
+"""
+
+
+def test_sockets_lead_outward_only(guest):
+    vm = guest(INWARD)
+    inward = [errno.EACCES] + [errno.EOPNOTSUPP] * 3
+    others = [errno.ENOTSOCK, errno.EBADF, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT]
+    for _ in range(2):
+        assert [int(each) for each in vm.text().split()] == inward + others
+    (told,) = [text for _, text in vm.lines()]
+    assert "outward only" in told
+
+
+# --- Whose they are ---
+
+START_UP = r"""
+static int early;
+START {
+    early = link_to("/4/127.0.0.1/PORT");
+    frozen = socket(AF_INET, SOCK_STREAM, 0);
+}
+HANDLE {
+    int fd = link_to(url);
+    reply("%d %d %s", early, fd, hear(fd));
+}
+"""
+
+
+def test_a_frozen_machine_has_sockets_but_no_connections(guest):
+    with Peer() as peer:
+        source = CONNECT + START_UP.replace("PORT", str(peer.port))
+        vm = guest(source, hosts=["127.0.0.1:*"])
+        for _ in range(3):
+            found = vm.text(f"/4/127.0.0.1/{peer.port}")
+            assert found == f"-{errno.ENETDOWN} 4 hello"
+            assert vm.vm.differing_pages() == 0
+        assert peer.total == 3
+        data, fd = vm.snapshot.export()
+        with native.Snapshot.attach(data, os.dup(fd), None) as snapshot:
+            assert snapshot.export()[0] == data
+    (told,) = [text for _, text in vm.lines()]
+    assert told.startswith("connect: ENETDOWN: only a request connects")
+
+
+STORAGE = r"""
+static void ask(size_t n, struct virtbuffer buf[n], size_t res)
+{
+    int ret = link_to(buf[0].data);
+    storage_return(&ret, sizeof ret);
+}
+START { STORAGE_ALLOW(ask); }
+HANDLE {
+    int ret = 77;
+    struct virtbuffer one = {(void *)url, strlen(url) + 1};
+    storage_call(ask, &one, 1, &ret, sizeof ret);
+    reply("%d", ret);
+}
+"""
+
+
+def test_storage_has_no_connections(guest):
+    with Peer() as peer:
+        vm = guest(CONNECT + STORAGE, storage=True, hosts=["127.0.0.1:*"])
+        assert vm.text(f"/4/127.0.0.1/{peer.port}") == str(-errno.ENETDOWN)
+        assert peer.total == 0
+
+
+# What a request leaves open, however it ends.
+LEAVES = (
+    CONNECT
+    + r"""
+START {}
+HANDLE {
+    char end = url[0] ? url[strlen(url) - 1] : 0;
+    for (int i = 0; i < 3; i++)
+        link_to(url);
+    if (end == 'c')
+        *(volatile int *)0 = 1;
+    if (end == 't')
+        for (;;) ;
+    if (end == 'w')
+        hear(link_to(url)), read(3, (char *)&end, 1);
+    reply("ok");
+}
+"""
+)
+
+
+def test_connections_end_with_their_request_however_it_ends(guest):
+    with Peer() as peer:
+        vm = guest(LEAVES, hosts=["127.0.0.1:*"], limit=1)
+        before = None
+        for number in range(20):
+            late = ("/t", "/w") if number in (5, 15) else ()
+            for how in ("/", "/c", *late):
+                answer = vm.get(f"/4/127.0.0.1/{peer.port}{how}")
+                assert answer.status == (200 if how == "/" else 500)
+                wait_until(lambda: peer.open == 0)
+            before = before or Held.now() if number == 5 else before
+        assert before is not None
+        Held.now().assert_same(before)
+
+
+MANY = (
+    CONNECT
+    + r"""
+START {}
+HANDLE {
+    int made = 0, last;
+    while ((last = link_to(url)) >= 0)
+        made++;
+    close(3);
+    int again = link_to(url);
+    reply("%d %d %d", made, last, again);
+}
+"""
+)
+
+
+def test_a_machine_has_16_connections_at_most(guest):
+    with Peer() as peer:
+        vm = guest(MANY, hosts=["127.0.0.1:*"])
+        for _ in range(2):
+            found = vm.text(f"/4/127.0.0.1/{peer.port}")
+            assert found == f"16 {-errno.ENOBUFS} 3"
+
+
+# --- Waiting ---
+
+THREADS = (
+    CONNECT
+    + r"""
+#include <pthread.h>
+static char heard[100];
+static volatile int stop, counted;
+static void *listen_there(void *url)
+{
+    strcpy(heard, hear(link_to(url)));
+    stop = 1;
+    return 0;
+}
+static void *count(void *unused)
+{
+    while (!stop)
+        counted++;
+    return 0;
+}
+START {}
+HANDLE {
+    pthread_t one, two;
+    pthread_create(&one, 0, listen_there, (void *)url);
+    pthread_create(&two, 0, url[strlen(url) - 1] == 'b' ? count : listen_there,
+                   (void *)url);
+    pthread_join(one, 0), pthread_join(two, 0);
+    reply("%s", heard);
+}
+"""
+)
+
+
+@pytest.mark.parametrize("how", ["/busy/b", "/idle/i"])
+def test_a_thread_waits_for_its_connection_while_others_run_or_wait(guest, how):
+    with Peer() as peer:
+        vm = guest(THREADS, hosts=["127.0.0.1:*"], flags=("-static", "-pthread"))
+        assert vm.text(f"/4/127.0.0.1/{peer.port}{how}") == "hello"
+
+
+SLEEPS = (
+    CONNECT
+    + r"""
+#include <time.h>
+static long ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+START {}
+HANDLE {
+    int fd = link_to(url);
+    long before = ms();
+    write(fd, "say news\n", 9);
+    usleep(100000);
+    reply("%d", ms() - before >= 100);
+}
+"""
+)
+
+
+def test_news_of_a_connection_end_no_sleep(guest):
+    with Peer() as peer:
+        vm = guest(SLEEPS, hosts=["127.0.0.1:*"])
+        assert vm.text(f"/4/127.0.0.1/{peer.port}") == "1"
+
+
+# --- Hostile ---
+
+ANYTHING = r"""
+#include <errno.h>
+#include <sys/socket.h>
+#include <string.h>
+#include <unistd.h>
+START {}
+static void on_post(const char *url, const char *arg, const char *type,
+                    const uint8_t *data, size_t len)
+{
+    int fd = socket(data[0] & 1 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+    int ret = connect(fd, (void *)(data + 1), len - 1);
+    reply("%d", ret ? errno : 0);
+}
+HANDLE {}
+"""
+
+
+@pytest.fixture(scope="module")
+def anything():
+    source = PRELUDE.replace("set_backend_get(on_get)", "set_backend_post(on_post)")
+    source = source.replace("int main", "static void on_post();\nint main")
+    elf = compile_guest(source + ANYTHING).read_bytes()
+    with Guest(elf, hosts=["192.0.2.1:1"]) as made:
+        yield made
+
+
+@given(six=st.booleans(), name=st.binary(max_size=140))
+@settings(max_examples=150)
+def test_no_bytes_of_an_address_lead_anywhere_else(anything, six, name):
+    family = socket.AF_INET6 if six else socket.AF_INET
+    for bytes_ in (name, struct.pack("H", family) + name):
+        answer = anything.post(bytes([six]) + bytes_)
+        assert answer.status == 200, anything.failure
+        known = (errno.EACCES, errno.EINVAL, errno.EAFNOSUPPORT, 0)
+        assert int(answer.body) in known
+        assert int(answer.body) or bytes_[:2] == b"\0\0"

@@ -18,6 +18,7 @@ class Peer:
     count        all that comes is counted, to the end; then the number is sent
     close        have it closed      reset    have it reset
     hold         nothing happens until the client leaves
+    late         "at last" is sent when go_on() is called
 
     (open) is how many connections there are. A context manager."""
 
@@ -27,12 +28,17 @@ class Peer:
         self.port = self._socket.getsockname()[1]
         self._clients: set[socket.socket] = set()
         self.total = 0
+        self._late = threading.Event()
         self._thread = threading.Thread(target=self._accept)
         self._thread.start()
 
     @property
     def open(self) -> int:
         return len(self._clients)
+
+    def go_on(self) -> None:
+        """Who has said "late" gets an answer."""
+        self._late.set()
 
     def _accept(self) -> None:
         served = []
@@ -75,6 +81,9 @@ class Peer:
                 client.sendall(b"%d" % count)
             case b"reset":
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            case b"late":
+                self._late.wait(30)
+                client.sendall(b"at last")
             case b"hold":
                 looking = select.poll()
                 looking.register(client, select.POLLRDHUP)
