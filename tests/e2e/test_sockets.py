@@ -162,6 +162,7 @@ def settled(pids: list[int]) -> list[int]:
     found: list[list[int]] = []
 
     def is_the_same() -> bool:
+        time.sleep(0.02)
         found.append([len(os.listdir(f"/proc/{pid}/fd")) for pid in pids])
         return found[-20:] == found[-1:] * 20
 
