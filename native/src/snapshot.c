@@ -283,6 +283,8 @@ int machine_reset(struct machine *m, const struct skerry_snapshot *s)
     if (m->threads && threads_restore(&m->threads, s->threads) < 0)
         return -ENOMEM;
     m->tick = 0;
+    machine_wake(m);
+    machine_answered(m); /* it may have left a wait otherwise than by its answer */
     if (m->objects.changed && objects_restore(&m->objects, &s->objects) < 0)
         return -ENOMEM;
     m->is_kept = m->has_next = 0;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "object_io.h"
+#include "sys_lock.h"
 
 /* What F_SETFL changes. */
 #define SETTABLE ((uint32_t)(O_APPEND | O_NONBLOCK | O_NOATIME))
@@ -83,6 +84,7 @@ static long pipe_size(const struct open_file *file, uint64_t wanted)
 
 long sys_fcntl(struct call *c)
 {
+    struct handle h;
     struct descriptors *d = table(c);
     uint32_t command = (uint32_t)c->arg[1];
     int index = descriptors_find(d, fd_of(c));
@@ -105,6 +107,10 @@ long sys_fcntl(struct call *c)
     case F_GETPIPE_SZ:
     case F_SETPIPE_SZ:
         return pipe_size(&d->open[index], command == F_SETPIPE_SZ ? c->arg[2] : 0);
+    case F_GETLK:
+    case F_SETLK:
+    case F_SETLKW:
+        return handle_of(c, &h) < 0 ? -EBADF : lock_records(c, &h);
     default:
         return -EINVAL;
     }

@@ -144,6 +144,12 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_munlock] = sys_munlock,
     [__NR_munlockall] = sys_zero,
     [__NR_mincore] = sys_not_here,
+    [__NR_getxattr] = sys_getxattr,
+    [__NR_lgetxattr] = sys_lgetxattr,
+    [__NR_fgetxattr] = sys_fgetxattr,
+    [__NR_listxattr] = sys_getxattr,
+    [__NR_llistxattr] = sys_lgetxattr,
+    [__NR_flistxattr] = sys_fgetxattr,
 };
 
 /* Counts a call that we do not have; its first use is logged. */

@@ -87,6 +87,7 @@ syscall_handler sys_epoll_wait, sys_epoll_pwait, sys_epoll_pwait2;
 syscall_handler sys_poll, sys_ppoll, sys_select, sys_pselect6;
 syscall_handler sys_fstat, sys_open, sys_openat, sys_creat, sys_stat, sys_lstat;
 syscall_handler sys_newfstatat, sys_statx, sys_access, sys_faccessat, sys_faccessat2;
+syscall_handler sys_getxattr, sys_lgetxattr, sys_fgetxattr;
 syscall_handler sys_readlink, sys_readlinkat, sys_getcwd, sys_chdir, sys_fchdir;
 syscall_handler sys_exit, sys_arch_prctl, sys_getpid, sys_zero, sys_uname,
     sys_prlimit64;

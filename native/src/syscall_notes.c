@@ -14,6 +14,7 @@
 #define NETWORK "no network: sys_fetch() reaches other hosts"
 #define HOST "nothing of the host is the guest's to change"
 #define NAMES "files are read and written; what has a name stays as it is"
+#define ATTRIBUTES "EOPNOTSUPP: nothing has extended attributes"
 #define SHARING "no other process to share it with"
 #define OBSOLETE "obsolete: Linux itself refuses it"
 #define ASYNC "no asynchronous I/O: read and write do not wait"
@@ -99,7 +100,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     REFUSED(msgsnd, SHARING),
     REFUSED(msgrcv, SHARING),
     REFUSED(msgctl, SHARING),
-    PARTIAL(fcntl, "duplicates, flags; no locks, leases, seals or owners"),
+    PARTIAL(fcntl, "duplicates, flags, locks of the program's own; no leases, seals, owners"),
     FULL(fsync, ""),
     FULL(fdatasync, ""),
     FULL(ftruncate, ""),
@@ -208,6 +209,12 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     REFUSED(setxattr, NAMES),
     REFUSED(lsetxattr, NAMES),
     REFUSED(fsetxattr, NAMES),
+    REFUSED(getxattr, ATTRIBUTES),
+    REFUSED(lgetxattr, ATTRIBUTES),
+    REFUSED(fgetxattr, ATTRIBUTES),
+    REFUSED(listxattr, ATTRIBUTES),
+    REFUSED(llistxattr, ATTRIBUTES),
+    REFUSED(flistxattr, ATTRIBUTES),
     REFUSED(removexattr, NAMES),
     REFUSED(lremovexattr, NAMES),
     REFUSED(fremovexattr, NAMES),

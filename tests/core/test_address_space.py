@@ -318,9 +318,8 @@ def test_a_large_file_is_mapped_where_the_program_says(guest, tmp_path):
             file.write(bytes([i + 1]))
         file.truncate(80 * MB)
     allowed = Policy((AllowedPath(path, "/file", False, False),))
-    vm = guest(
-        FILE, whole=True, allowed=allowed, max_memory=256, max_request_memory=256
-    )
+    limits = {"max_memory": 256, "max_request_memory": 256, "limit": 60.0}
+    vm = guest(FILE, whole=True, allowed=allowed, **limits)
     assert vm.text() == f"1 2 3 4 5 6 7 8 {-errno.EFAULT} {-errno.EFAULT}"
 
 
