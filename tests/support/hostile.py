@@ -88,7 +88,7 @@ static void all_ways(void)
     for (int i = 0; i < LENGTH(ways); i++)
         ways[i].run();
 }
-START { if (getenv("AT_START")) all_ways(); BEGIN }
+START { BEGIN if (getenv("AT_START")) all_ways(); }
 HANDLE {
     pthread_t thread;
     for (int i = 0; i < LENGTH(ways) && strlen(url) > 3; i++)
