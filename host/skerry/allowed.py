@@ -113,7 +113,9 @@ class Allowed:
         except BaseException:
             self.close()
             raise
-        self._above = _above([*self._entries, *([self._state] if self._state else [])])
+        named = [*self._entries, *([self._state] if self._state else [])]
+        self._above = _above(named)
+        self._deepest = max(map(len, named), default=0)
 
     def _add(self, entry: _Entry) -> None:
         if (old := self._entries.get(entry.virtual)) is not None:
@@ -135,6 +137,8 @@ class Allowed:
                 del walked[-1:]
             elif part not in (b"", b"."):
                 walked.append(part)
+                if len(walked) > self._deepest:
+                    continue
                 if entry := self._entries.get(tuple(walked)):
                     best = entry, tuple(parts[index:])
                 if tuple(walked) == self._state and index == len(parts):

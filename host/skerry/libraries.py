@@ -50,7 +50,7 @@ class Libraries:
         if plain in self._files:
             return self._place(plain, os.path.dirname(plain))
         if any(_is_below(plain, each) for each in self._names):
-            real = os.path.realpath(plain)
+            real = os.path.realpath(plain, strict=True)
             for top in self._directories:
                 if _is_below(real, top):
                     return self._place(real, top)

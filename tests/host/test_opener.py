@@ -7,13 +7,13 @@ import socket
 import stat
 import struct
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from support.client import LONG, wait_until
 
-from skerry.allowed import Policy
+from skerry.allowed import Allowed, Policy
 from skerry.config import AllowedPath
 from skerry.opener import open_door
 
@@ -301,6 +301,26 @@ def test_nonsense_changes_nothing(asker, data):
 @pytest.mark.parametrize("path", [b"", b"data/file", b"/data/file\0", b"x" * 4096])
 def test_a_path_that_is_none_is_refused(asker, path):
     assert asker.ask(OPEN, path)[0] == errno.EINVAL
+
+
+class Asked(dict[tuple[bytes, ...], object]):
+    """Counts the names in what is looked up."""
+
+    names = 0
+
+    def get(self, key: tuple[bytes, ...], default: object = None) -> object:
+        self.names += len(key)
+        return super().get(key, default)
+
+
+def test_a_long_path_is_looked_up_no_further_than_what_is_allowed_lies(base):
+    allowed = Allowed(Policy((AllowedPath(base, "/some/where", True, False),)))
+    with closing(allowed):
+        allowed._entries = asked = Asked(allowed._entries)
+        with pytest.raises(FileNotFoundError):
+            allowed.find(b"/some" + b"/a" * 2000)
+        allowed.find(b"/some/where" + b"/a" * 2000)
+        assert asked.names <= 2 * (1 + 2)
 
 
 def test_who_does_not_listen_delays_nobody(base, asker):

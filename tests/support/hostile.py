@@ -8,6 +8,7 @@ request goes on; of one that should end its request a pattern says why.
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from support.clones import EMULATED, FAILED
 from support.guests import PRELUDE, Guest, compile_guest
@@ -67,7 +68,7 @@ static char *last_page(void)
 """
 )
 
-# /PLACE/WAY: (r)equest itself, a signal's (h)andler, a (t)hread, (s)torage.
+# .../PLACE/WAY: (r)equest itself, a signal's (h)andler, a (t)hread, (s)torage.
 PLACES = r"""
 static void nothing(void) {}
 typedef void way_function(void);
@@ -88,13 +89,14 @@ static void all_ways(void)
     for (int i = 0; i < LENGTH(ways); i++)
         ways[i].run();
 }
-START { if (getenv("AT_START")) all_ways(); BEGIN }
+START { BEGIN if (getenv("AT_START")) all_ways(); }
 HANDLE {
     pthread_t thread;
-    for (int i = 0; i < LENGTH(ways) && strlen(url) > 3; i++)
-        if (!strcmp(ways[i].name, url + 3))
+    const char *way = strrchr(url, '/') + 1;
+    for (int i = 0; i < LENGTH(ways); i++)
+        if (!strcmp(ways[i].name, way))
             chosen = ways[i].run;
-    switch (chosen ? url[1] : 0) {
+    switch (chosen ? way[-2] : 0) {
     case 'r':
         chosen();
         break;
@@ -124,10 +126,14 @@ def source(attacks: str, ways: Mapping[str, str], begin: str = "") -> str:
     return COMMON + attacks + head + PLACES
 
 
+def made(text: str) -> Path:
+    """The program that is made from (text)."""
+    return compile_guest(PRELUDE + text, "gcc", GNU)
+
+
 def start(text: str, **options: object) -> Guest:
     """A started program with storage, made from (text)."""
-    elf = compile_guest(PRELUDE + text, "gcc", GNU).read_bytes()
-    return Guest(elf, storage=True, **options)
+    return Guest(made(text).read_bytes(), storage=True, **options)
 
 
 @contextmanager
