@@ -128,7 +128,9 @@ static void take_fetched(struct skerry_vm *vm)
 {
     static const char some[256];
     const struct skerry_wanted *w = skerry_wanted(vm);
-    demand(w && strnlen(w->url, w->url_len) == w->url_len);
+    volatile uint8_t sum = 0;
+    for (uint64_t i = 0; w && i < w->url_len + w->fields_len + w->body_len; i++)
+        sum = (uint8_t)(sum + w->url[i]);
     const struct skerry_fetched got = {.result = choice(4) ? 0 : -5,
                                        .status = 200,
                                        .type = some,
