@@ -367,7 +367,7 @@ static uint64_t plain(struct processor *p, char kind)
         return map_flags();
     case 'F':
         return ONE_OF(F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC,
-                      F_SETPIPE_SZ, F_GETPIPE_SZ, F_GETOWN);
+                      F_SETPIPE_SZ, F_GETPIPE_SZ, F_GETOWN, F_GETLK, F_SETLK, F_SETLKW);
     case 'I':
         return ONE_OF(FIOCLEX, FIONCLEX, FIONBIO, FIONREAD, TCGETS);
     case 'H':
@@ -385,6 +385,8 @@ static uint64_t plain(struct processor *p, char kind)
         return 0x1000 + choice(6);
     case '!': /* a function */
         return choice(16) ? TINY_ENTRY : edge();
+    case 'G': /* of prctl, of which there are 80 */
+        return choice(8) ? choice(80) : number(4);
     case 'Z': /* of a response */
         return choice(16) ? 200 + choice(200) : number(2);
     case 'x':

@@ -13,6 +13,7 @@
 
 #include "demand.h"
 #include "input.h"
+#include "paging.h"
 #include "program.h"
 #include "serve.h"
 #include "threads.h"
@@ -74,10 +75,14 @@ static void check_pages(const struct skerry_vm *vm)
 
 static void check_space(const struct space *is, const struct space *was)
 {
-    demand(is->count == was->count && is->total == was->total);
+    const struct far_range *a = NULL, *b = NULL;
+    demand(is->ranges.count == was->ranges.count && is->total == was->total);
     demand(is->next_table == was->next_table && is->free_table == was->free_table);
-    demand(!is->count ||
-           memcmp(is->range, was->range, is->count * sizeof(*is->range)) == 0);
+    do {
+        a = space_next(is, a ? a->end : 0);
+        b = space_next(was, b ? b->end : 0);
+        demand(!a == !b && (!a || memcmp(a, b, sizeof(*a)) == 0));
+    } while (a);
 }
 
 static void check_object(const struct object *is, const struct object *was)
@@ -120,6 +125,33 @@ static void check_clone(const struct skerry_vm *vm)
     demand(!m->tick);
     demand(!m->bounce.first && !m->reason[0] && !m->is_kept && !m->has_next);
     check_pages(vm);
+}
+
+/* --- What is behind far addresses --- */
+
+/* What has memory is mapped, and allows what its range does. */
+static void check_far_table(const struct machine *m, uint64_t at, uint64_t addr,
+                            int shift)
+{
+    const uint64_t *table = (const uint64_t *)(const void *)(m->mem.base + at);
+    for (uint64_t i = 0; i < 512; i++) {
+        uint64_t begin = addr + (i << shift);
+        if (!table[i] || begin + (1UL << shift) <= m->mem.layout.far.begin)
+            continue;
+        if (shift > PAGE_SHIFT) {
+            check_far_table(m, paging_target(table[i]), begin, shift - 9);
+            continue;
+        }
+        const struct far_range *f = space_find(&m->space, begin);
+        demand(f && paging_leaf_access(table[i]) == f->access);
+    }
+}
+
+/* Of a machine that goes on: one that has no memory left fails in the middle. */
+static void check_far(const struct machine *m)
+{
+    if (m->space.changed && !m->space.exhausted)
+        check_far_table(m, m->mem.layout.tables, 0, 39);
 }
 
 /* --- A request --- */
@@ -202,6 +234,7 @@ static int serve(struct skerry_vm *vm, uint64_t how)
     if (r->flags & (SKERRY_DISCARD | SKERRY_FAILED | SKERRY_BUSY | SKERRY_WAITS))
         return 0;
     check_reply(r);
+    check_far(&vm->machine);
     if (skerry_reset(vm) < 0)
         return 0;
     check_clone(vm);
