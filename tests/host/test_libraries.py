@@ -137,6 +137,6 @@ def test_no_path_leads_to_more_than_the_libraries(read, names):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=40).map(lambda some: some.replace(b"\0", b"/")))
 def test_a_path_of_any_bytes_is_found_or_is_not_there(system, some):
-    with closing(Libraries([f"{system}/usr/lib"], [])) as libraries:
-        with pytest.raises(OSError):
-            libraries.find(b"/" + some)
+    libraries = Libraries([f"{system}/usr/lib"], [])
+    with closing(libraries), pytest.raises(OSError):
+        libraries.find(b"/" + some)
