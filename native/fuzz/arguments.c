@@ -19,8 +19,7 @@
 #include "program.h"
 #include "tiny.h"
 
-#define FAR (1UL << 40) /* where it likes to map */
-#define WORDS 8         /* futexes and the like */
+#define WORDS 8 /* futexes and the like */
 #define SA_RESTORER 0x04000000
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 #define ONE_OF(...)                                                                    \
@@ -43,8 +42,8 @@ static uint64_t edge(void)
                   TINY_ENTRY, l->program.end, l->main_stack.begin, l->main_stack.end,
                   l->call_stack.begin, l->call_stack.end, l->inbox.begin, l->inbox.end,
                   l->tables, l->slot_size, l->shm.begin, l->shm.begin + PAGE_SIZE,
-                  l->shm.end, l->mapped_end, l->far.begin, l->far.end, 1UL << 31, FAR,
-                  1UL << 47, 1UL << 63, UINT64_MAX - PAGE_SIZE + 1);
+                  l->shm.end, l->mapped_end, l->far.begin, l->far.end, 1UL << 31,
+                  PROGRAM_FAR, 1UL << 47, 1UL << 63, UINT64_MAX - PAGE_SIZE + 1);
 }
 
 /* Pages that it maps, unmaps and uses: few, so that it meets them again. */
@@ -53,9 +52,9 @@ static uint64_t page(void)
     const struct layout *l = &program_layout;
     uint64_t how = number(1), n = how % 16 * PAGE_SIZE;
     if (how < 0x60)
-        return FAR + n;
+        return PROGRAM_FAR + n;
     if (how < 0x80)
-        return FAR + LARGE_PAGE + n;
+        return PROGRAM_FAR + LARGE_PAGE + n;
     if (how < 0xc0)
         return l->program.end - LARGE_PAGE + n;
     if (how < 0xe0)
@@ -368,7 +367,7 @@ static uint64_t plain(struct processor *p, char kind)
         return map_flags();
     case 'F':
         return ONE_OF(F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC,
-                      F_SETPIPE_SZ, F_GETPIPE_SZ, F_GETOWN);
+                      F_SETPIPE_SZ, F_GETPIPE_SZ, F_GETOWN, F_GETLK, F_SETLK, F_SETLKW);
     case 'I':
         return ONE_OF(FIOCLEX, FIONCLEX, FIONBIO, FIONREAD, TCGETS);
     case 'H':
@@ -386,6 +385,10 @@ static uint64_t plain(struct processor *p, char kind)
         return 0x1000 + choice(6);
     case '!': /* a function */
         return choice(16) ? TINY_ENTRY : edge();
+    case 'G': /* of prctl, of which there are 80 */
+        return choice(8) ? choice(80) : number(4);
+    case 'Z': /* of a response */
+        return choice(16) ? 200 + choice(200) : number(2);
     case 'x':
         return number(8);
     case '0':

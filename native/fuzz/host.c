@@ -16,7 +16,9 @@
 #include "watchdog.h"
 #include "x86.h"
 
-#define CLOCK_STEP 100 /* ns that a look at the clock takes */
+#define CLOCK_STEP 100   /* ns that a look at the clock takes */
+#define SLEEP_STEP 50000 /* the same of a sleep: it is never as short as it is meant   \
+                          */
 
 uint64_t processor_now, processor_kick;
 
@@ -64,6 +66,7 @@ int __wrap_clock_nanosleep(clockid_t clock, int flags, const struct timespec *un
     demand(until->tv_nsec >= 0 && until->tv_nsec < 1000000000);
     uint64_t end = (uint64_t)until->tv_sec * 1000000000UL + (uint64_t)until->tv_nsec;
     uint64_t first = end < processor_kick ? end : processor_kick;
+    processor_now += SLEEP_STEP;
     processor_now = first > processor_now ? first : processor_now;
     return end < processor_kick ? 0 : EINTR;
 }

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -24,6 +25,7 @@
 #define MS 1000000UL
 #define LAST_WORDS 8
 #define SA_RESTORER 0x04000000
+#define FIXED (MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED)
 #define THREAD_FLAGS                                                                   \
     (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |                \
      CLONE_SYSVSEM | CLONE_CHILD_CLEARTID)
@@ -71,6 +73,18 @@ static int out_host_call(struct processor *p)
 static int host_call(struct processor *p)
 {
     calls_prepare_host(p);
+    return out_host_call(p);
+}
+
+/* A call of storage that is allowed, with a buffer for its result. */
+static int storage_call(struct processor *p)
+{
+    struct kvm_regs *r = &p->regs;
+    r->rax = KVM_API_STORAGE_CALLV;
+    r->rdi = TINY_ENTRY;
+    r->rsi = choice(3);
+    r->rdx = r->rcx = program_layout.main_stack.begin + LARGE_PAGE + number(1);
+    r->r8 = number(1);
     return out_host_call(p);
 }
 
@@ -160,10 +174,12 @@ static int odd_exit(struct processor *p)
 static int step(struct processor *p)
 {
     uint64_t which = number(1);
-    if (which < 0xb0)
+    if (which < 0xa8)
         return system_call(p);
-    if (which < 0xc0)
+    if (which < 0xbc)
         return host_call(p);
+    if (which < 0xc0)
+        return storage_call(p);
     if (which < 0xd0)
         return store(p);
     if (which < 0xd8)
@@ -183,7 +199,7 @@ static int step(struct processor *p)
 
 /* Where the kit has its arguments. */
 #define AT(offset) (ARGUMENT_BASE + (offset))
-#define ARGUMENT_BASE (1UL << 48) /* stands for the lower half of the main stack */
+#define ARGUMENT_BASE (1UL << 47) /* stands for the lower half of the main stack */
 
 static const struct {
     uint64_t of;
@@ -202,6 +218,8 @@ static const struct {
     {KIT_DESCRIPTORS, __NR_epoll_ctl, {9, EPOLL_CTL_ADD, 3, AT(0x8c0)}},
     {KIT_DESCRIPTORS, __NR_epoll_ctl, {9, EPOLL_CTL_ADD, 7, AT(0x8c0)}},
     {KIT_DESCRIPTORS, __NR_epoll_ctl, {10, EPOLL_CTL_ADD, 9, AT(0x8c0)}},
+    {KIT_DESCRIPTORS, __NR_mmap, {PROGRAM_FAR, 16 * PAGE_SIZE, 3, FIXED, UINT64_MAX}},
+    {KIT_DESCRIPTORS, __NR_getcwd, {PROGRAM_FAR, 16}},
     {KIT_THREADS, __NR_rt_sigaction, {SIGUSR1, AT(0x880), 0, 8}},
     {KIT_THREADS, __NR_rt_sigaction, {SIGSEGV, AT(0x880), 0, 8}},
     {KIT_THREADS, __NR_rt_sigaction, {SIGALRM, AT(0x880), 0, 8}},
@@ -213,7 +231,8 @@ static const struct {
 static uint64_t place_of(uint64_t arg)
 {
     const uint64_t base = program_layout.main_stack.begin + LARGE_PAGE;
-    return arg >= ARGUMENT_BASE ? base + (arg - ARGUMENT_BASE) : arg;
+    return arg & ARGUMENT_BASE && arg != UINT64_MAX ? base + (arg - ARGUMENT_BASE)
+                                                    : arg;
 }
 
 /* What the arguments of the kit point at. */

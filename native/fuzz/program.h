@@ -5,6 +5,8 @@
 #include "layout.h"
 #include "processor.h"
 
+#define PROGRAM_FAR (1UL << 40) /* where it likes to map */
+
 /* Where things are for it, and which callbacks it registers: bit n is number n, and bit
  * 0 a function of storage. */
 extern struct layout program_layout;

@@ -6,6 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from skerry.libraries import Libraries
 from skerry.openat import open_below
@@ -119,3 +121,22 @@ def test_a_directory_that_is_replaced_meanwhile_is_not_followed(system, read):
     (system / "usr" / "lib").symlink_to("../etc")
     assert read("/usr/lib/cache") == "FileNotFoundError"
     assert read("/usr/lib/x86_64/libc.so") == "FileNotFoundError"
+
+
+NAMES = ["lib", "usr", "lib64", "x86_64", "libc.so", "ld.so", "absolute.so", "out"]
+NAMES += ["etc", "there", "root", "loop", "self", "..", ".", "", "secret", "passwd"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(NAMES), max_size=7))
+def test_no_path_leads_to_more_than_the_libraries(read, names):
+    found = read("/" + "/".join(names))
+    assert found in ("libc", "cache") or found.endswith("Error")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=40).map(lambda some: some.replace(b"\0", b"/")))
+def test_a_path_of_any_bytes_is_found_or_is_not_there(system, some):
+    libraries = Libraries([f"{system}/usr/lib"], [])
+    with closing(libraries), pytest.raises(OSError):
+        libraries.find(b"/" + some)

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.documents import ROOT
 
+from skerry.native.raw import ffi
 from skerry.native.syscalls import syscalls
+from skerry.tracing import structs
 from skerry.tracing.decode import Call, Decoder
 from skerry.tracing.names import NAMES
-from skerry.tracing.overheard import signature_of
+from skerry.tracing.overheard import read_call, signature_of
 from skerry.tracing.signatures import by_name, host_calls
 
 AT = 0x1000
@@ -113,6 +115,33 @@ def test_no_call_of_a_hostile_program_breaks_the_trace(name, values, memory, res
     line = decode(name, *values, memory=memory, result=result)
     assert "\n" not in line
     assert len(line) < 20000
+
+
+@given(st.sampled_from([*structs.BEFORE.items(), *structs.AFTER.items()]), st.data())
+def test_no_struct_of_a_hostile_program_breaks_the_trace(row, data):
+    size, show = row[1]
+    text = show(data.draw(st.binary(min_size=size, max_size=size)))
+    assert text.isprintable()
+
+
+def test_a_name_of_a_machine_that_is_no_text_is_shown_in_c():
+    assert structs.system(b"a\xff\n".ljust(390, b"\0")) == "{a\\xff\\n, , , , }"
+
+
+PACKET = ffi.sizeof("struct skerry_call")
+
+
+@given(st.binary(min_size=64, max_size=64), st.binary(max_size=64), st.integers(0, 512))
+def test_no_packet_about_a_hostile_program_breaks_the_trace(head, memory, length):
+    """Its numbers and its memory are the program's, lengths are the core's."""
+    call = ffi.new("struct skerry_call *")
+    ffi.buffer(call)[: len(head)] = head
+    for pieces in (call.before, call.after):
+        for i in range(6):
+            ffi.buffer(pieces[i])[: len(memory)] = memory
+    for i in range(6):
+        call.before_len[i] = call.after_len[i] = length
+    assert read_call(ffi.buffer(call)[:], 32).line().isprintable()
 
 
 def test_every_signature_is_of_a_call_and_has_known_words():

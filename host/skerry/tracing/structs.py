@@ -51,9 +51,9 @@ def _file(mode: int, links: int, uid: int, gid: int, size: int) -> str:
 
 
 def system(data: bytes) -> str:
-    """struct utsname."""
-    fields = [data[at : at + 65].split(b"\0")[0].decode() for at in range(0, 325, 65)]
-    return "{" + ", ".join(fields) + "}"
+    """struct utsname. By now it may be anything: threads share their memory."""
+    fields = [data[at : at + 65].split(b"\0")[0] for at in range(0, 325, 65)]
+    return "{" + ", ".join(quote(each, 65)[1:-1] for each in fields) + "}"
 
 
 def machine(data: bytes) -> str:
