@@ -74,6 +74,11 @@ long sys_munlock(struct call *c)
     return check_pages(c, is_there);
 }
 
+long sys_mlock2(struct call *c)
+{
+    return (uint32_t)c->arg[2] & ~(uint32_t)MLOCK_ONFAULT ? -EINVAL : sys_mlock(c);
+}
+
 long sys_mlockall(struct call *c)
 {
     uint32_t flags = (uint32_t)c->arg[0],
