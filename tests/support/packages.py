@@ -12,7 +12,7 @@ import pytest
 PACKAGES = {
     "bc": "bc",
     "bzip2": "bzip2",
-    "default-jre-headless": "java",
+    "default-jdk-headless": "javac",
     "gawk": "gawk",
     "jq": "jq",
     "liblua5.4-dev": "liblua5.4.a",
