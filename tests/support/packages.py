@@ -14,6 +14,7 @@ PACKAGES = {
     "bzip2": "bzip2",
     "default-jdk-headless": "javac",
     "gawk": "gawk",
+    "git": "git",
     "jq": "jq",
     "liblua5.4-dev": "liblua5.4.a",
     "libsqlite3-dev": "libsqlite3.a",
