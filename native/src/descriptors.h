@@ -20,6 +20,7 @@ enum open_kind {
     OPEN_EVENT,
     OPEN_TIMER,
     OPEN_EPOLL,
+    OPEN_INET,      /* a socket outward, see inet.h */
     OPEN_MEMORY,    /* memfd_create: a file without a name */
     OPEN_FILE,      /* a regular file. From here on: see files.h */
     OPEN_DIRECTORY, /* a listing, see opener.h */
@@ -42,6 +43,7 @@ struct open_file {
 struct descriptors {
     uint8_t file[DESCRIPTORS]; /* 1 + index of its open file; 0: not open */
     uint64_t close_on_exec;    /* bit n: F_GETFD of descriptor n */
+    uint32_t limit;            /* numbers from here on are not given */
     struct open_file open[DESCRIPTORS];
     uint64_t serials;              /* given so far */
     char directory[DIRECTORY_MAX]; /* working directory: absolute, canonical */

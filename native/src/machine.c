@@ -50,6 +50,11 @@ int machine_end_call(struct machine *m)
                         (unsigned long)(m->facts->max_memory >> 20));
 }
 
+uint64_t machine_charge(const struct machine *m)
+{
+    return dirty_charge(&m->dirty) + objects_charge(&m->objects);
+}
+
 int machine_watch(struct machine *m, struct skerry_error *err)
 {
     int ret = watch_add(&m->watch, m->vm.run);
@@ -72,6 +77,11 @@ void machine_set_deadline(struct machine *m, uint64_t deadline)
     uint64_t first = earlier(earlier(deadline, m->pause), m->look);
     first = earlier(first, m->process->alarm.due);
     watch_begin(&m->watch, earlier(first, m->tick));
+}
+
+uint64_t machine_wakes_at(const struct machine *m)
+{
+    return earlier(earlier(m->deadline, m->asleep), m->process->alarm.due);
 }
 
 void machine_wake(struct machine *m)

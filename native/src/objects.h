@@ -53,6 +53,15 @@ struct watched {
     uint8_t fd, index;
 };
 
+#define INET_OPTIONS 8
+
+/* A socket that may be connected to another host: what the program has set of it. */
+struct inet {
+    uint16_t family;
+    int32_t option[INET_OPTIONS]; /* see sys_sockopt.c */
+    uint64_t receive_ns, send_ns; /* that it waits at most, 0 = for ever */
+};
+
 struct object {
     uint8_t kind; /* enum open_kind; a socket's two are pipes */
     uint8_t changed;
@@ -62,6 +71,7 @@ struct object {
         struct event event;
         struct timer timer;
         struct epoll epoll;
+        struct inet inet;
         uint64_t size; /* of OPEN_MEMORY; zeros behind (room) */
     };
     uint64_t room; /* bytes at (data) */
@@ -72,7 +82,9 @@ struct object {
 struct objects {
     struct object *at[DESCRIPTORS]; /* number 1 is at[0] */
     uint64_t bytes, memory_bytes; /* what they have: OBJECT_BYTES_MAX, ..._MEMORY_MAX */
-    int changed;                  /* since objects_restore */
+    uint64_t kept;                /* of these bytes, those of objects_restore */
+    int changed;                  /* since then */
+    int grown;                    /* they have more since that was last set to 0 */
 };
 
 /* A new one. Its number, or -ENOMEM. */
@@ -94,6 +106,12 @@ void objects_freeze(struct objects *o, struct objects *frozen);
 
 /* Makes (o) what (frozen) is, or empty if that is NULL. 0 or -ENOMEM. */
 int objects_restore(struct objects *o, const struct objects *frozen);
+
+/* What there is from now on counts no more. */
+void objects_keep(struct objects *o);
+
+/* Bytes that they have got since the last of those two. */
+uint64_t objects_charge(const struct objects *o);
 
 /* For another process: objects_packed bytes, written to (dst); and back. 0, or -errno
  * with (err). */

@@ -10,9 +10,11 @@
 #include "deliver.h"
 #include "fault.h"
 #include "hostcall.h"
+#include "net.h"
 #include "stubs.h"
 #include "syscall.h"
 #include "turns.h"
+#include "waiting.h"
 #include "x86.h"
 
 static int fail(struct machine *m, const char *why)
@@ -110,9 +112,17 @@ static int on_alarm(struct machine *m)
     return GO_ON;
 }
 
+/* The host has got memory for the program's pipes and files without a name. */
+static int on_growth(struct machine *m)
+{
+    m->objects.grown = 0;
+    return m->booting || m->facts->is_storage ? 0 : machine_check_memory(m);
+}
+
 static int on_syscall(struct machine *m)
 {
-    if (syscall_answer(m) < 0 || on_signals(m) == STOP_FAILED)
+    if (syscall_answer(m) < 0 || (m->objects.grown && on_growth(m) < 0) ||
+        on_signals(m) == STOP_FAILED)
         return STOP_FAILED;
     return m->process->alarm.due ? on_alarm(m) : GO_ON;
 }
@@ -139,7 +149,7 @@ static int on_io(struct machine *m)
 
 int machine_check_memory(struct machine *m)
 {
-    if (dirty_charge(&m->dirty) <= m->facts->max_request_memory)
+    if (machine_charge(m) <= m->facts->max_request_memory)
         return 0;
     return machine_fail(m, "wrote more than max_request_memory (%lu MB)",
                         (unsigned long)(m->facts->max_request_memory >> 20));
@@ -224,6 +234,32 @@ static struct timespec timespec_of(uint64_t ns)
                              .tv_nsec = (long)(ns % 1000000000UL)};
 }
 
+/* Waits for connections. Nothing of the host waits meanwhile, but for a piece of a
+ * body, which is made on a thread that may. */
+static int wait_outside(struct machine *m, uint64_t pause)
+{
+    int stop = on_signal(m, 0);
+    if (stop != GO_ON)
+        return stop;
+    if (deliver_alarm_due(m, clock_now()))
+        return on_alarm(m);
+    int news = net_news(m->net);
+    if (!news && clock_now() < m->asleep) {
+        if (!m->exchange.stream.in_piece)
+            return STOP_OUTSIDE;
+        if (pause)
+            return STOP_BUSY;
+        net_wait(m->net, machine_wakes_at(m));
+        return GO_ON;
+    }
+    if (news && m->threads)
+        waiting_end_again(m->threads);
+    if (m->threads)
+        return wake_threads(m);
+    machine_wake(m);
+    return GO_ON;
+}
+
 /* Sleeps in the program's place; a kick ends it as it ends KVM_RUN, and so does an
  * alarm. */
 static int sleep_on(struct machine *m, uint64_t pause)
@@ -239,6 +275,8 @@ static int sleep_on(struct machine *m, uint64_t pause)
         return on_alarm(m);
     if (m->threads)
         return wake_threads(m);
+    if (!m->waits)
+        threads_traced(m, (int64_t)vcpu_regs(&m->vm)->rax, 0);
     machine_wake(m);
     return GO_ON;
 }
@@ -269,6 +307,8 @@ static int go_on(struct machine *m, uint64_t pause)
 {
     if (m->again)
         return make_again(m, pause);
+    if (m->asleep && m->net && (m->waits || m->threads))
+        return wait_outside(m, pause);
     if (m->asleep)
         return sleep_on(m, pause);
     if (m->waits)
@@ -290,6 +330,8 @@ enum stop machine_run(struct machine *m, uint64_t pause)
     if (stop == STOP_FAILED) {
         machine_wake(m);
         machine_answered(m);
+        if (m->trace)
+            trace_leave_all(m->trace, &m->mem);
     }
     return (enum stop)stop;
 }

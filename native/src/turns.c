@@ -1,6 +1,7 @@
 /* turns.c: see turns.h. */
 #include "turns.h"
 
+#include "net.h"
 #include "swap.h"
 #include "waiting.h"
 
@@ -18,7 +19,7 @@ static void tick_at(struct machine *m, uint64_t time)
 void turns_more(struct machine *m)
 {
     uint64_t time = waiting_first_time(m->threads);
-    if (waiting_others(m->threads)) {
+    if (waiting_others(m->threads) || m->net) {
         uint64_t slice = clock_now() + SLICE_NS;
         time = time && time < slice ? time : slice;
     }
@@ -38,6 +39,8 @@ static int go_to(struct machine *m, uint32_t next)
         t->current = next;
         t->changed = 1;
     }
+    if (!threads_current(t)->again)
+        threads_traced(m, (int64_t)vcpu_regs(&m->vm)->rax, 0);
     m->sleep = (struct sleep){0};
     m->tick = 0;
     turns_more(m);
@@ -52,7 +55,7 @@ int turns_next(struct machine *m)
     if (next)
         return go_to(m, (uint32_t)(next - t->at));
     m->asleep = waiting_first_time(t);
-    if (!m->asleep && m->process->alarm.due)
+    if (!m->asleep && (m->process->alarm.due || m->net))
         m->asleep = UINT64_MAX;
     if (!m->asleep)
         return machine_fail(m, "deadlock: all threads wait for each other");
@@ -107,6 +110,8 @@ int turns_tick(struct machine *m)
         tick_at(m, now); /* again, soon */
         return 0;
     }
+    if (m->net && net_news(m->net))
+        waiting_end_again(m->threads);
     waiting_last(m->threads, threads_current(m->threads));
     return turns_next(m);
 }
@@ -136,6 +141,7 @@ void turns_yield(struct machine *m)
 void turns_end(struct machine *m)
 {
     struct thread *one = threads_current(m->threads);
+    threads_traced(m, 0, 1);
     threads_touch(m->threads, one);
     one->tid = 0;
     m->threads->count--;

@@ -408,6 +408,8 @@ static void null_device(void)
     TRY(write, 3, p, 1ul << 40);
     TRY(writev, 3, iov, 2);
     TRY(pwrite64, 3, p, 10, 5);
+    TRY(preadv, 3, iov, 2, 9, 0);
+    TRY(pwritev, 3, iov, 2, 9, 0);
     TRY(lseek, 3, 100, SEEK_SET);
     TRY(lseek, 3, 0, SEEK_CUR);
     TRY(lseek, 3, -9, SEEK_END);
