@@ -71,6 +71,7 @@ DOWNLOAD = Record(
         "sha256": Part(DIGEST),
     },
 )
+MEMORY = Integer(16, 4096, "MB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ KEYS = {
     "max_boot_time": Key(SECONDS, 16.0, "time until the program waits for requests"),
     "max_request_time": Key(SECONDS, 8.0, "time for one request"),
     "max_storage_time": Key(SECONDS, 10.0, "time for one storage call"),
-    "max_memory": Key(Integer(16, 4096, "MB"), 256, "the program's memory"),
+    "max_memory": Key(MEMORY, 256, "the program's memory"),
     "max_request_memory": Key(
         Integer(1, 4096, "MB"),
         128,

@@ -14,6 +14,7 @@ enum open_kind {
     OPEN_INPUT, /* the standard three */
     OPEN_OUTPUT,
     OPEN_ERROR,
+    OPEN_NULL,   /* /dev/null: what is written is gone, and there is nothing to read */
     OPEN_PIPE,   /* one end of it; O_ACCMODE tells which. From here on: see objects.h */
     OPEN_SOCKET, /* one of a pair */
     OPEN_EVENT,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define LARGE 0100000u /* O_LARGEFILE, which the kernel sets on its own */
@@ -30,10 +31,34 @@ int files_host(const struct files *f, const struct descriptors *d, int index)
     return (d->open[index].at_start && f->start ? f->start : f)->own[index];
 }
 
+/* The one device that is there, in every program: it needs nothing of the host. */
+static int is_null(const char *path)
+{
+    return strcmp(path, "/dev/null") == 0;
+}
+
+static int ask_null(enum opener_what what, struct opener_answer *answer)
+{
+    *answer = (struct opener_answer){.may = OPENER_READABLE | OPENER_WRITABLE,
+                                     .stat = files_null()};
+    return what == OPENER_LINK ? -EINVAL : 0;
+}
+
+struct stat files_null(void)
+{
+    return (struct stat){.st_mode = S_IFCHR | 0666,
+                         .st_ino = 1, /* programs compare it with their output's, 0 */
+                         .st_nlink = 1,
+                         .st_blksize = 4096,
+                         .st_rdev = makedev(1, 3)};
+}
+
 int files_ask(const struct files *f, enum opener_what what, uint32_t flags,
               const char *path, uint64_t until, struct opener_answer *answer)
 {
     const struct opener_ask ask = {.what = what, .who = f->who, .flags = flags};
+    if (is_null(path))
+        return ask_null(what, answer);
     if (f->opener < 0)
         return -ENOENT;
     return opener_ask(f->opener, &ask, path, -1, until, answer);
@@ -82,6 +107,14 @@ static int kind_of(const struct opener_answer *answer)
     return S_ISDIR(answer->stat.st_mode) ? OPEN_DIRECTORY : OPEN_FILE;
 }
 
+/* Open file (index) is of (kind) from now on. Its number, or -EMFILE. */
+static long number_it(struct descriptors *d, int index, int kind, uint32_t flags)
+{
+    d->open[index] = (struct open_file){.flags = (flags & ~ONLY_AT_OPEN) | LARGE,
+                                        .kind = (uint8_t)kind};
+    return descriptors_add(d, index, 0, !!(flags & O_CLOEXEC));
+}
+
 /* The host's descriptor (host) becomes one of the program's. Takes it over. */
 static long take(struct files *f, struct descriptors *d, int host, int kind,
                  uint32_t flags)
@@ -97,9 +130,16 @@ static long take(struct files *f, struct descriptors *d, int host, int kind,
         return ret;
     }
     f->own[index] = host;
-    d->open[index] = (struct open_file){.flags = (flags & ~ONLY_AT_OPEN) | LARGE,
-                                        .kind = (uint8_t)kind};
-    return descriptors_add(d, index, 0, !!(flags & O_CLOEXEC));
+    return number_it(d, index, kind, flags);
+}
+
+static long open_null(struct descriptors *d, int index, uint32_t flags)
+{
+    if (flags & O_CREAT && flags & O_EXCL)
+        return -EEXIST;
+    if (flags & O_DIRECTORY)
+        return -ENOTDIR;
+    return number_it(d, index, OPEN_NULL, flags);
 }
 
 long files_open(struct files *f, struct descriptors *d, const char *path,
@@ -108,8 +148,11 @@ long files_open(struct files *f, struct descriptors *d, const char *path,
     struct opener_answer answer;
     const struct opener_ask ask = {
         .what = OPENER_OPEN, .who = f->who, .flags = flags, .mode = mode};
-    if (descriptors_place(d) < 0)
+    int index = descriptors_place(d);
+    if (index < 0)
         return -EMFILE;
+    if (is_null(path))
+        return open_null(d, index, flags);
     if (f->opener < 0)
         return flags & O_CREAT ? -EACCES : -ENOENT;
     int host = opener_ask(f->opener, &ask, path, -1, until, &answer);

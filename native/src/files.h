@@ -36,6 +36,9 @@ void files_init(struct files *f, int opener, enum opener_who who, struct files *
 /* The host's descriptor of open file (index), or -1. */
 int files_host(const struct files *f, const struct descriptors *d, int index);
 
+/* What /dev/null is. */
+struct stat files_null(void);
+
 /* Asks about (path), absolute, until (until) at most. As opener_ask, without a
  * descriptor: 0 or -errno. */
 int files_ask(const struct files *f, enum opener_what what, uint32_t flags,

@@ -12,7 +12,8 @@
 
 #define IOV_MAX_COUNT 1024
 #define WRITE_MAX 65536 /* of one call: what the host does for a guest has a bound */
-#define FILE_MAX (8U << 20) /* the same, of a file */
+#define FILE_MAX (8U << 20)   /* the same, of a file */
+#define NULL_MAX 0x7ffff000UL /* as of any call of Linux: nothing is done for it */
 
 int handle_of(const struct call *c, struct handle *h)
 {
@@ -22,6 +23,12 @@ int handle_of(const struct call *c, struct handle *h)
         return index;
     *h = (struct handle){&d->open[index], files_host(&c->m->files, d, index), c->m};
     return 0;
+}
+
+/* Standard input is empty. */
+static int is_empty(const struct open_file *file)
+{
+    return file->kind == OPEN_INPUT || file->kind == OPEN_NULL;
 }
 
 static int is_readable(const struct open_file *file)
@@ -35,6 +42,10 @@ int file_stat(const struct handle *h, struct stat *st)
         return pread(h->host, st, sizeof(*st), 0) == sizeof(*st) ? 0 : -EIO;
     if (h->file->kind >= OPEN_FILE)
         return fstat(h->host, st) < 0 ? -errno : 0;
+    if (h->file->kind == OPEN_NULL) {
+        *st = files_null();
+        return 0;
+    }
     *st = (struct stat){.st_mode = S_IFCHR | 0620, .st_nlink = 1, .st_blksize = 1024};
     if (is_object(h->file)) {
         st->st_mode = object_mode(h->file);
@@ -75,7 +86,7 @@ static long read_at(struct call *c, const struct handle *h, uint64_t addr, uint6
     return n < 0 ? -errno : n;
 }
 
-/* What cannot be read, before anything else is looked at. Standard input is empty. */
+/* What cannot be read, before anything else is looked at. */
 static int check_read(const struct call *c, struct handle *h)
 {
     int ret = handle_of(c, h);
@@ -90,7 +101,7 @@ long sys_read(struct call *c)
 {
     struct handle h;
     long ret = check_read(c, &h);
-    if (ret < 0 || h.file->kind == OPEN_INPUT)
+    if (ret < 0 || is_empty(h.file))
         return ret;
     if (is_object(h.file)) {
         const struct guest_buffer one = {c->arg[1], c->arg[2]};
@@ -108,11 +119,13 @@ long sys_pread64(struct call *c)
     if (c->arg[3] > INT64_MAX)
         return -EINVAL;
     long ret = handle_of(c, &h);
-    if (ret == 0 && h.file->kind < OPEN_MEMORY)
+    if (ret == 0 && h.file->kind < OPEN_MEMORY && h.file->kind != OPEN_NULL)
         return -ESPIPE;
     if (ret == 0)
         ret = check_read(c, &h);
-    return ret < 0 ? ret : read_at(c, &h, c->arg[1], c->arg[2], c->arg[3]);
+    return ret < 0 || is_empty(h.file)
+               ? ret
+               : read_at(c, &h, c->arg[1], c->arg[2], c->arg[3]);
 }
 
 /* Standard output and error are lines of the program's log. */
@@ -148,6 +161,8 @@ static long write_at(struct call *c, const struct handle *h, uint64_t addr,
 static long append(struct call *c, const struct handle *h, uint64_t addr, uint64_t len)
 {
     struct stat st;
+    if (h->file->kind == OPEN_NULL)
+        return (long)(len < NULL_MAX ? len : NULL_MAX);
     if (h->file->kind < OPEN_FILE)
         return write_out(c->m, h->file, addr, len);
     int ret = h->file->flags & O_APPEND ? file_stat(h, &st) : 0;
@@ -186,10 +201,12 @@ long sys_pwrite64(struct call *c)
     if (c->arg[3] > INT64_MAX)
         return -EINVAL;
     int ret = handle_of(c, &h);
-    if (ret == 0 && h.file->kind < OPEN_MEMORY)
+    if (ret == 0 && h.file->kind < OPEN_MEMORY && h.file->kind != OPEN_NULL)
         return -ESPIPE;
     if (ret == 0)
         ret = check_write(c, &h);
+    if (ret == 0 && h.file->kind == OPEN_NULL)
+        return append(c, &h, c->arg[1], c->arg[2]);
     return ret < 0 ? ret : write_at(c, &h, c->arg[1], c->arg[2], c->arg[3]);
 }
 
@@ -268,7 +285,9 @@ static long each_at(struct call *c, syscall_handler *one)
     int ret = (int64_t)c->arg[3] < 0 ? -EINVAL : handle_of(c, &h);
     if (ret < 0)
         return ret;
-    return h.file->kind < OPEN_MEMORY ? -ESPIPE : each_buffer(c, one, FILE_MAX);
+    if (h.file->kind < OPEN_MEMORY && h.file->kind != OPEN_NULL)
+        return -ESPIPE;
+    return each_buffer(c, one, FILE_MAX);
 }
 
 long sys_preadv(struct call *c)

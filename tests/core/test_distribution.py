@@ -45,6 +45,7 @@ PACKAGED = {
     "bzip2": "bzip2 -dc DIR/numbers.bz2",
     "gawk": "gawk '{ n[$1 % 9] += $1 } END { for (i in n) print i, strftime(n[i]) }' "
     "DIR/numbers",
+    "git": "git hash-object DIR/words DIR/binary",
     "jq": "jq -S '[.[] | select(.n > 1) | {(.name): .n}] | add' DIR/records.json",
     "mawk": "mawk '{ n += length($0) } END { printf \"%.3f\", n / NR }' DIR/words",
     "xz-utils": "xz -dc --threads=2 DIR/numbers.xz",

@@ -391,6 +391,59 @@ static void attributes(void)
     TRY(close, 3);
 }
 
+/* The one device. */
+static void null_device(void)
+{
+    struct stat st;
+    struct iovec iov[2] = {{p, 3}, {BAD, 4}};
+    TRY(open, "/dev/null", O_RDWR | O_CLOEXEC);
+    TRY(fcntl, 3, F_GETFL);
+    TRY(fcntl, 3, F_GETFD);
+    TRY(read, 3, p, 10);
+    TRY(read, 3, BAD, 10);
+    TRY(readv, 3, iov, 2);
+    TRY(pread64, 3, p, 10, 5);
+    TRY(write, 3, p, 10);
+    TRY(write, 3, BAD, 1ul << 20);
+    TRY(write, 3, p, 1ul << 40);
+    TRY(writev, 3, iov, 2);
+    TRY(pwrite64, 3, p, 10, 5);
+    TRY(preadv, 3, iov, 2, 9, 0);
+    TRY(pwritev, 3, iov, 2, 9, 0);
+    TRY(lseek, 3, 100, SEEK_SET);
+    TRY(lseek, 3, 0, SEEK_CUR);
+    TRY(lseek, 3, -9, SEEK_END);
+    TRY(lseek, 3, 0, 99);
+    TRY(ftruncate, 3, 0);
+    TRY(fsync, 3);
+    TRY(ioctl, 3, TCGETS, p);
+    TRY(getdents64, 3, p, 100);
+    TRY(fchdir, 3);
+    TRY(mmap, 0, 4096, PROT_READ, MAP_PRIVATE, 3, 0);
+    TRY(fstat, 3, &st);
+    IS(st.st_mode);
+    IS(st.st_rdev);
+    IS(st.st_size);
+    TRY(stat, "/dev/null", &st);
+    IS(st.st_mode);
+    TRY(lstat, "/dev/null", &st);
+    IS(st.st_rdev);
+    TRY(access, "/dev/null", R_OK | W_OK);
+    TRY(access, "/dev/null", X_OK);
+    TRY(readlink, "/dev/null", p, 100);
+    TRY(chdir, "/dev/null");
+    TRY(openat, 99, "/dev/null", O_RDONLY);
+    TRY(write, 4, p, 1);
+    TRY(open, "/dev/null", O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
+    TRY(read, 5, p, 1);
+    TRY(fcntl, 5, F_GETFL);
+    TRY(open, "/dev/null", O_RDWR | O_CREAT | O_EXCL, 0644);
+    TRY(open, "/dev/null", O_RDONLY | O_DIRECTORY);
+    TRY(close, 3);
+    TRY(close, 4);
+    TRY(close, 5);
+}
+
 static void library(void)
 {
     FILE *f = fopen("large", "r");
@@ -416,6 +469,7 @@ static void try_all(void)
     mappings();
     locks();
     attributes();
+    null_device();
     library();
 }
 

@@ -37,7 +37,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
-	"skerry/skerry"
+	"skerry"
 	"sort"
 	"strconv"
 	"strings"

@@ -29,6 +29,7 @@ def test_the_version_is_that_of_the_package(capsys):
         (("check",), ("FILE", "--json", "Exit status")),
         (("run",), ("PROGRAM", "--url", "--method", "--data", "@FILE", "Exit status")),
         (("run",), ("--plain", "--trace", "--trace-json", "--path", "--writable")),
+        (("run",), ("--memory MB",)),
         (("trace",), ("PROGRAM", "--seconds", "--json", "--output", "Exit status")),
         (("syscalls",), ("--json", "--markdown")),
         (("doctor",), ("--json", "Exit status")),

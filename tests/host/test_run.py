@@ -78,6 +78,21 @@ def test_a_program_is_named_after_its_file(tmp_path, file, name):
     assert (made.storage, made.shared_memory) == (True, 2)
 
 
+def test_memory_is_that_of_the_configuration_within_its_limits(capsys):
+    parse = make_parser().parse_args
+    small, usual, large = (
+        run.configure(parse(["run", "program", *options]))
+        for options in (["--memory", "32"], [], ["--memory", "1024"])
+    )
+    assert [each.max_memory for each in (small, usual, large)] == [32, 256, 1024]
+    assert [each.max_request_memory for each in (small, usual, large)] == [32, 128, 128]
+    for wrong in ("15", "5000", "much", "-1"):
+        with pytest.raises(SystemExit):
+            parse(["run", "program", f"--memory={wrong}"])
+        said = capsys.readouterr().err
+        assert "--memory: expected an integer from 16 to 4096 (MB), found" in said
+
+
 def test_a_body_has_a_limit_that_the_complaint_names():
     run.check_size(request("--data", "12345"), 5)
     with pytest.raises(SkerryError, match="--data: expected at most 4 bytes, found 5"):

@@ -12,8 +12,9 @@ import pytest
 PACKAGES = {
     "bc": "bc",
     "bzip2": "bzip2",
-    "default-jre-headless": "java",
+    "default-jdk-headless": "javac",
     "gawk": "gawk",
+    "git": "git",
     "jq": "jq",
     "liblua5.4-dev": "liblua5.4.a",
     "libsqlite3-dev": "libsqlite3.a",

@@ -13,7 +13,7 @@ from skerry.config import Program as Config
 from skerry.connector import open_connector
 from skerry.egress import Policy, parse_entry
 from skerry.errors import SkerryError
-from skerry.keys import Host
+from skerry.keys import MEMORY, Host
 from skerry.log import Log
 from skerry.machine import check_machine
 from skerry.message import Request, Response
@@ -81,6 +81,13 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="the same, to read and, in start-up and storage, to write",
     )
     parser.add_argument(
+        "--memory",
+        type=memory,
+        default=256,
+        metavar="MB",
+        help="the program's memory, as max_memory (default: 256)",
+    )
+    parser.add_argument(
         "--plain",
         action="store_true",
         help="run a program that never waits for requests: its output is ours, and so "
@@ -117,6 +124,14 @@ def host(text: str) -> str:
     return text
 
 
+def memory(text: str) -> int:
+    """A value of max_memory."""
+    if not text.isdecimal() or not MEMORY.low <= int(text) <= MEMORY.high:
+        message = f"expected {MEMORY.expected}, found {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
 def read_data(text: str) -> bytes:
     """The body that --data means: text, or @ and a file's name."""
     if not text.startswith("@"):
@@ -136,6 +151,8 @@ def configure(arguments: argparse.Namespace) -> Config:
     fields = {key: getattr(values, key) for key in Config.__slots__}
     more = {
         "storage": not arguments.plain,
+        "max_memory": arguments.memory,
+        "max_request_memory": min(values.max_request_memory, arguments.memory),
         "shared_memory": 2,
         "allowed_hosts": tuple(arguments.allow),
         "allowed_paths": tuple(
