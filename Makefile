@@ -61,6 +61,9 @@ crash: $(VENV)/dev ## kill what serves, and see that nothing is lost (SECONDS=60
 soak: $(VENV)/dev examples ## load programs that use everything, see that nothing is left (SECONDS=60)
 	$(PYTHON) -m tests.soak --seconds $(SECONDS) --seed $(SEED)
 
+clock: $(VENV)/dev ## see that the clock of programs is this machine's (SECONDS=60)
+	$(PYTHON) -m tests.clock --seconds $(SECONDS)
+
 bench: $(VENV)/dev examples ## measure, print a table, write bench/results/latest.json
 	$(PYTHON) bench/micro.py
 	$(PYTHON) bench/commits.py
@@ -101,4 +104,4 @@ $(VENV)/dev: $(VENV)/built
 	@touch $@
 
 .PHONY: help build serve examples test test-host test-native test-hardware check fuzz
-.PHONY: asan languages crash soak bench fmt stats clean
+.PHONY: asan clock languages crash soak bench fmt stats clean

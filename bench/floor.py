@@ -1,4 +1,5 @@
-"""The floor: what one bare KVM_RUN round trip costs here (see floor.c and loop.c).
+"""The floor: what one bare KVM_RUN round trip costs here (see floor.c and loop.c);
+and what a host does for what guests do beside requests.
 
 The extension is built when it is first asked for, into build/bench/, and again
 whenever its source is newer.
@@ -15,7 +16,7 @@ from typing import Any
 import cffi  # type: ignore[import-untyped]
 
 HERE = Path(__file__).resolve()
-SOURCES = (HERE.with_name("floor.c"), HERE.with_name("loop.c"))
+SOURCES = tuple(HERE.with_name(each) for each in ("floor.c", "loop.c", "ring.h"))
 BUILD = HERE.parent.parent / "build" / "bench"
 EXTENSION = BUILD / f"_floor{sysconfig.get_config_var('EXT_SUFFIX')}"
 DECLARATIONS = """
@@ -25,11 +26,14 @@ DECLARATIONS = """
     void floor_close(struct floor *f);
     struct loop {
         uintptr_t add, run, reset, vm;
-        const char *headers;
+        const char *headers, *method, *body;
+        uintptr_t body_len;
     };
     int loop_calls(const struct loop *l, int times);
     double loop_reset_us(const struct loop *l);
     void loop_clock(int reads);
+    int loop_touch(int pages);
+    void ring_run(int threads, long turns);
 """
 
 

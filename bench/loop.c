@@ -2,6 +2,7 @@
  * is compared is C with C. The functions come as addresses from the product's module. */
 
 #include <stdint.h>
+#include <sys/mman.h>
 #include <time.h>
 
 typedef int add_function(void *vm, const char *method, const char *url,
@@ -13,7 +14,8 @@ typedef int reset_function(void *vm);
 struct loop {
     uintptr_t add, run, reset; /* addresses of skerry_add, _run and _reset */
     uintptr_t vm;
-    const char *headers;
+    const char *headers, *method, *body;
+    uintptr_t body_len;
 };
 
 static double now_us(void)
@@ -25,7 +27,8 @@ static double now_us(void)
 
 static int call(const struct loop *l)
 {
-    ((add_function *)l->add)((void *)l->vm, "GET", "/", l->headers, "", "", 0);
+    ((add_function *)l->add)((void *)l->vm, l->method, "/", l->headers, "", l->body,
+                             l->body_len);
     return ((run_function *)l->run)((void *)l->vm) == 1 ? 0 : -1;
 }
 
@@ -55,4 +58,17 @@ void loop_clock(int reads)
     struct timespec t;
     for (int i = 0; i < reads; i++)
         clock_gettime(CLOCK_MONOTONIC, &t);
+}
+
+/* What a guest of touch.c does, here: writes to (pages) fresh pages, and gives them back.
+ * Returns 0, or -1 without memory. */
+int loop_touch(int pages)
+{
+    const size_t size = (size_t)pages * 4096;
+    char *at = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED)
+        return -1;
+    for (size_t i = 0; i < size; i += 4096)
+        ((volatile char *)at)[i] = 1;
+    return munmap(at, size);
 }

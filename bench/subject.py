@@ -24,10 +24,12 @@ def _address(cdata: Any) -> int:
 
 
 class Machine:
-    """One request VM of a program, in this process."""
+    """One request VM of a program, in this process. It is asked by GET, or by POST if
+    there is a (body)."""
 
-    def __init__(self, program: Program, held: ExitStack) -> None:
+    def __init__(self, program: Program, held: ExitStack, body: bytes = b"") -> None:
         self._program = program
+        self._body = body
         self._held = held
         self._vm = held.enter_context(self._open())
         self._reply = lib.skerry_vm_replies(self._vm.raw)[0]
@@ -49,11 +51,14 @@ class Machine:
             loop.run = _address(ffi.addressof(lib, "skerry_run"))
             loop.reset = _address(ffi.addressof(lib, "skerry_reset"))
             loop.vm, loop.headers = _address(self._vm.raw), text
-            self._loops[headers] = loop, text
+            method = self._bench.ffi.new("char[]", b"POST" if self._body else b"GET")
+            body = self._bench.ffi.new("char[]", self._body)
+            loop.method, loop.body, loop.body_len = method, body, len(self._body)
+            self._loops[headers] = loop, text, method, body
         return self._loops[headers][0]
 
     def call(self, headers: int = 0) -> None:
-        """One GET that brings so many request headers, answered and reset."""
+        """One request that brings so many headers, answered and reset."""
         self._calls(self._loop(headers), 1)
         if self._reply.status != 200:
             raise RuntimeError(f"answered {self._reply.status}")
@@ -85,7 +90,7 @@ class Machine:
 
     def clone(self) -> "Machine":
         """One more request VM from the same frozen memory."""
-        return Machine(self._program, ExitStack())
+        return Machine(self._program, ExitStack(), self._body)
 
     def close(self) -> None:
         """Frees it, and its program if this is the first."""
@@ -104,11 +109,11 @@ def _start(path: Path, **changed: object) -> Program:
     return Program(start(_configure(path, **changed), log), log)
 
 
-def _open(path: Path, **changed: object) -> Machine:
+def _open(path: Path, body: bytes = b"", **changed: object) -> Machine:
     program = _start(path, **changed)
     held = ExitStack()
     held.callback(program.close)
-    return Machine(program, held)
+    return Machine(program, held, body)
 
 
 def open_hello() -> Machine:
@@ -146,6 +151,27 @@ def open_pages(count: int, file: Path | None = None) -> Machine:
         storage_file=file,
         main_arguments=(str(count),),
     )
+
+
+def open_touch(pages: int) -> Machine:
+    """touch.c: a call writes to so many pages."""
+    return _open(guests.build("touch"), main_arguments=(str(pages),))
+
+
+def open_ring(threads: int, turns: int) -> Machine:
+    """threads.c: a call makes threads, which take so many turns."""
+    program = guests.build("threads")
+    return _open(program, main_arguments=(str(threads), str(turns)))
+
+
+def open_file(path: Path, body: bytes = b"") -> Machine:
+    """Any program, with the keys that a configuration has if it says nothing."""
+    return _open(path, body)
+
+
+def boot_file(path: Path) -> Program:
+    """It, from its file to ready."""
+    return _start(path)
 
 
 def boot_hello() -> Program:

@@ -1,3 +1,7 @@
-module skerry
+module examples
 
 go 1.19
+
+require skerry v0.0.0
+
+replace skerry => ./skerry

@@ -88,11 +88,16 @@ def _pieces(remains: Remains, pages: Range) -> Iterator[bytes]:
 
 
 def _notes(elf: ELFFile, remains: Remains, name: str) -> Iterator[bytes]:
-    registers, short = remains.registers(), name.encode()
-    yield _note(1, _status(registers, _signal_of(remains.reason)))
+    """Those of the process stand behind the status of its first thread."""
+    failed, *others = remains.threads()
+    short = name.encode()
+    yield _note(1, _status(failed, _signal_of(remains.reason)))
     yield _note(3, _PRPSINFO.pack(0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 1, short[:15], short))
     yield _note(6, _auxiliary(elf))
-    yield _note(2, registers.fxsave)
+    yield _note(2, failed.fxsave)
+    for each in others:
+        yield _note(1, _status(each, 0))
+        yield _note(2, each.fxsave)
 
 
 def _note(kind: int, content: bytes) -> bytes:
@@ -114,7 +119,7 @@ def _status(r: Registers, number: int) -> bytes:
     special = (no_call, r.rip, _USER_CODE, r.rflags, rsp, _USER_DATA)
     segments = (r.fs_base, r.gs_base, 0, 0, 0, 0)
     return _PRSTATUS.pack(
-        *(number, 0, 0, number, 0, 0, 1, 0, 1, 1), *general, *special, *segments, 1
+        *(number, 0, 0, number, 0, 0, r.tid, 0, 1, 1), *general, *special, *segments, 1
     )
 
 

@@ -25,7 +25,9 @@ def run_plain(config: Config, trace: int) -> int:
             started.hold_opener(os.dup(files.opener))
         started.trace = trace
         started.console.pass_on()
-        options = replace(boot_options(started, elf, "request"), max_boot_time=_LONGEST)
+        loader = files.loader_of("request")
+        options = boot_options(started, elf, "request", loader)
+        options = replace(options, max_boot_time=_LONGEST)
         # The guest runs in C: nobody would see Python's KeyboardInterrupt.
         before = signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:

@@ -32,6 +32,11 @@ class Language:
 LANGUAGES = {
     "c": Language("c", "make", {"include": "include/kvm_api.h"}),
     "c++": Language("cpp", "make", {"include": "include/kvm_api.h"}),
+    "go": Language(
+        "go",
+        "CGO_ENABLED=0 go build -o build/program",
+        {"skerry": "go/skerry/*.*", "skerry/nethttp": "go/skerry/nethttp/*.go"},
+    ),
     "nim": Language(
         "nim",
         "nim c main.nim",
@@ -44,7 +49,7 @@ LANGUAGES = {
     ),
     "zig": Language("zig", "zig build-exe @program.args", {"skerry": "zig/*.zig"}),
 }
-OTHER_NAMES = {"cpp": "c++", "cxx": "c++", "rs": "rust"}
+OTHER_NAMES = {"cpp": "c++", "cxx": "c++", "golang": "go", "rs": "rust"}
 
 
 def language(word: str) -> Language:

@@ -4,20 +4,20 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
-static const uint8_t *input;
-static size_t left;
+extern const uint8_t *input;
+extern size_t left;
 
 /* The next (bytes), at most 8, or as many as there are. */
-static inline uint64_t number(size_t bytes)
+uint64_t number(size_t bytes);
+
+/* One of (count) by the next byte. */
+static inline uint64_t choice(uint64_t count)
 {
-    uint64_t value = 0;
-    bytes = bytes < left ? bytes : left;
-    memcpy(&value, input, bytes);
-    input += bytes;
-    left -= bytes;
-    return value;
+    return number(1) % count;
 }
+
+/* Copies at most (most) bytes to (to). Returns how many there were. */
+size_t bytes(void *to, size_t most);
 
 #endif

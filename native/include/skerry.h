@@ -417,7 +417,8 @@ enum { SKERRY_CALL_SYSCALL = 1, SKERRY_CALL_HOST = 2, SKERRY_CALL_BYTES = 512 };
 struct skerry_call {
     int32_t kind;
     int32_t storage; /* 1: made by storage */
-    int32_t ends;    /* 1: the program does not go on, there is no result */
+    int32_t ends;    /* 1: its thread does not go on, there is no result */
+    uint32_t thread; /* that made it; the first is 1 */
     uint64_t number, arg[6];
     int64_t result;
     uint32_t before_len[6], after_len[6]; /* 0: no pointer */
@@ -426,8 +427,9 @@ struct skerry_call {
 
 /* --- A machine that has failed, to be looked at --- */
 
-/* What it has in its registers. */
+/* What one of its threads has in its registers. */
 struct skerry_registers {
+    uint32_t tid;
     uint64_t general[16]; /* as DWARF numbers them: rax, rdx, rcx, rbx, rsi, rdi, rbp,
                            * rsp, r8 to r15 */
     uint64_t rip, rflags, fs_base, gs_base;
@@ -446,8 +448,10 @@ struct skerry_range {
 int skerry_vm_remains(struct skerry_vm *vm, struct skerry_remains **out,
                       struct skerry_error *err);
 void skerry_remains_close(struct skerry_remains *remains);
+
+/* Of its thread (i), 0 = that which has failed; NULL: it has no more. */
 const struct skerry_registers *
-skerry_remains_registers(const struct skerry_remains *remains);
+skerry_remains_registers(const struct skerry_remains *remains, uint32_t i);
 
 /* Why it has failed. */
 const char *skerry_remains_reason(const struct skerry_remains *remains);

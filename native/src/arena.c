@@ -39,22 +39,34 @@ static void drop_smallest(struct arena *a)
     remove_at(a, smallest);
 }
 
-uint64_t arena_take(struct arena *a, uint64_t len, uint64_t *stale)
+/* The highest free range of (len) bytes that lies in (among); or NULL. */
+static struct region *find(struct arena *a, uint64_t len, struct region among)
 {
     for (uint32_t i = a->count; i-- > 0;) {
         struct region *r = &a->free[i];
-        if (!len || size_of(*r) < len)
-            continue;
-        r->end -= len;
-        uint64_t addr = r->end;
-        if (size_of(*r) == 0)
-            remove_at(a, i);
-        *stale = a->low > addr ? a->low : addr;
-        if (addr < a->low)
-            a->low = addr;
-        return addr;
+        if (r->begin >= among.begin && r->end <= among.end && size_of(*r) >= len)
+            return r;
     }
-    return 0;
+    return NULL;
+}
+
+uint64_t arena_take(struct arena *a, uint64_t len, uint64_t *stale)
+{
+    struct region *r = NULL;
+    if (len)
+        r = find(a, len, (struct region){a->whole.begin, a->open});
+    if (len && !r)
+        r = find(a, len, a->whole);
+    if (!r)
+        return 0;
+    r->end -= len;
+    uint64_t addr = r->end;
+    if (size_of(*r) == 0)
+        remove_at(a, (uint32_t)(r - a->free));
+    *stale = a->low > addr ? a->low : addr;
+    if (addr < a->low)
+        a->low = addr;
+    return addr;
 }
 
 uint64_t arena_room(const struct arena *a)
@@ -69,6 +81,14 @@ int arena_is_free(const struct arena *a, uint64_t addr, uint64_t len)
 {
     for (uint32_t i = 0; i < a->count; i++)
         if (region_holds(a->free[i], addr, len))
+            return 1;
+    return 0;
+}
+
+int arena_has_free(const struct arena *a, uint64_t addr, uint64_t len)
+{
+    for (uint32_t i = 0; i < a->count; i++)
+        if (a->free[i].begin < addr + len && a->free[i].end > addr)
             return 1;
     return 0;
 }
@@ -106,17 +126,21 @@ int arena_take_at(struct arena *a, uint64_t addr, uint64_t len)
 
 void arena_give(struct arena *a, uint64_t addr, uint64_t len)
 {
+    if (addr < a->open && len > a->open - addr) {
+        arena_give(a, a->open, len - (a->open - addr));
+        len = a->open - addr;
+    }
     if (!len || arena_take_at(a, addr, len) < 0)
         return;
     uint32_t i = 0;
     while (i < a->count && a->free[i].begin < addr)
         i++;
     struct region r = {addr, addr + len};
-    if (i < a->count && a->free[i].begin == r.end) {
+    if (i < a->count && a->free[i].begin == r.end && r.end != a->open) {
         r.end = a->free[i].end;
         remove_at(a, i);
     }
-    if (i > 0 && a->free[i - 1].end == addr) {
+    if (i > 0 && a->free[i - 1].end == addr && addr != a->open) {
         a->free[i - 1].end = r.end;
         return;
     }
@@ -126,4 +150,17 @@ void arena_give(struct arena *a, uint64_t addr, uint64_t len)
         return;
     }
     insert_at(a, i, r);
+}
+
+void arena_freeze(struct arena *a, uint64_t open)
+{
+    a->open = open;
+    for (uint32_t i = 0; i < a->count; i++) {
+        struct region r = a->free[i];
+        if (r.begin >= open || r.end <= open)
+            continue;
+        a->free[i].end = open;
+        arena_give(a, open, r.end - open);
+        return;
+    }
 }

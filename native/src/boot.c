@@ -140,6 +140,8 @@ static int prepare(struct boot *b, const struct skerry_boot_options *o,
 static void leave_remains(struct machine *m, const struct skerry_boot_options *o)
 {
     struct skerry_error err;
+    if (m->exited && m->exit_status == 0)
+        return; /* what succeeded has no place where it failed */
     if (o->remains && remains_open(m, o->shm, o->remains, &err) == 0)
         remains_keep(*o->remains, m);
 }

@@ -60,6 +60,16 @@ static int check_status(struct machine *m, uint64_t arg, const char *what)
     return status;
 }
 
+static int no_body(struct machine *m, uint64_t addr, uint64_t len)
+{
+    if (!guest_readable(&m->mem, addr, len))
+        return machine_fail(m, "response: unreadable body");
+    return machine_fail(m,
+                        "response: a body of %lu MB at a far address: at most %lu MB "
+                        "have room there, stream more",
+                        (unsigned long)(len >> 20), (unsigned long)(BOUNCE_MAX >> 20));
+}
+
 /* (status, type, type length, body, body length, extra) */
 long call_response(struct host_call *c)
 {
@@ -72,7 +82,7 @@ long call_response(struct host_call *c)
     x->body_len = c->arg[4];
     x->body = guest_view(&m->mem, c->arg[3], x->body_len);
     if (!x->body)
-        return machine_fail(m, "response: unreadable body");
+        return no_body(m, c->arg[3], x->body_len);
     if (take_type(m, c->arg[1], c->arg[2]) < 0 || take_extra(m, c->arg[5]) < 0)
         return -EPROTO;
     x->status = status;

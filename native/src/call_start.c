@@ -69,7 +69,7 @@ long call_meminfo(struct host_call *c)
 {
     struct machine *m = c->m;
     dirty_collect(&m->dirty);
-    uint64_t now = dirty_charge(&m->dirty);
+    uint64_t now = machine_charge(m);
     if (now > m->reqmem_upper)
         m->reqmem_upper = now;
     struct meminfo info = {.max_memory = m->facts->max_memory,

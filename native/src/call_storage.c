@@ -17,18 +17,16 @@ long call_storage(struct host_call *c)
 
 static long take_result(struct machine *m, uint64_t addr, uint64_t len)
 {
-    const uint8_t *src = guest_view(&m->mem, addr, len);
     if (!m->facts->is_storage || m->booting)
         return machine_fail(m, "storage_return outside of a storage call");
-    if (!src)
+    if (!guest_readable(&m->mem, addr, len))
         return machine_fail(m, "storage_return: unreadable result");
     free(m->result.data);
     m->result =
         (struct storage_result){.ready = 1, .len = len, .data = malloc(len + 1)};
     if (!m->result.data)
         return machine_fail(m, "out of memory for a storage result");
-    memcpy(m->result.data, src, len);
-    return 0;
+    return guest_read(&m->mem, addr, m->result.data, len);
 }
 
 /* In on_live_restore the result is a buffer, for what the old build has handed over. */

@@ -326,5 +326,6 @@ void deliver_wanted(struct machine *m)
         return;
     long ret = sending_info(m, m->sleep.info_at, &info);
     vcpu_return(&m->vm, (uint64_t)ret, vcpu_regs(&m->vm)->rdx);
+    threads_traced(m, ret, 0);
     machine_wake(m);
 }

@@ -15,6 +15,7 @@ void descriptors_init(struct descriptors *d)
         d->open[fd].at_start = 1;
     }
     d->directory[0] = '/';
+    d->limit = DESCRIPTORS;
 }
 
 int descriptors_find(const struct descriptors *d, uint32_t fd)
@@ -24,7 +25,7 @@ int descriptors_find(const struct descriptors *d, uint32_t fd)
 
 static int free_number(const struct descriptors *d, uint32_t low)
 {
-    for (uint32_t fd = low; fd < DESCRIPTORS; fd++)
+    for (uint32_t fd = low; fd < d->limit && fd < DESCRIPTORS; fd++)
         if (!d->file[fd])
             return (int)fd;
     return -EMFILE;

@@ -42,6 +42,7 @@ struct open_file {
 struct descriptors {
     uint8_t file[DESCRIPTORS]; /* 1 + index of its open file; 0: not open */
     uint64_t close_on_exec;    /* bit n: F_GETFD of descriptor n */
+    uint32_t limit;            /* numbers from here on are not given */
     struct open_file open[DESCRIPTORS];
     uint64_t serials;              /* given so far */
     char directory[DIRECTORY_MAX]; /* working directory: absolute, canonical */

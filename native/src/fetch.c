@@ -6,16 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "near.h"
+
 /* Memory of the program for (len) bytes, as mmap gives it. -ENOMEM if it has none. */
 static int make_room(struct machine *m, uint64_t len, uint64_t *addr)
 {
-    uint64_t stale, whole = page_up(len);
-    *addr = arena_take(&m->process->arena, whole, &stale);
-    if (!*addr)
-        return -ENOMEM;
+    *addr = near_take(m, page_up(len));
     m->touched = 1;
-    /* Of what is not written to, the end of the last page. */
-    return guest_zero(&m->mem, *addr + len, whole - len) < 0 ? -ENOMEM : 0;
+    return *addr ? 0 : -ENOMEM;
 }
 
 /* Tells if all of (got) has its place: without room only its length is told. */

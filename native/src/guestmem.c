@@ -74,6 +74,11 @@ const uint8_t *guest_view(const struct guestmem *gm, uint64_t addr, uint64_t len
     return allowed(gm, addr, len, ACCESS_READ) ? reach(gm, addr, len, 0) : NULL;
 }
 
+int guest_readable(const struct guestmem *gm, uint64_t addr, uint64_t len)
+{
+    return allowed(gm, addr, len, ACCESS_READ);
+}
+
 int guest_writable(const struct guestmem *gm, uint64_t addr, uint64_t len)
 {
     return allowed(gm, addr, len, ACCESS_READ | ACCESS_WRITE);

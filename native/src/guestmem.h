@@ -33,15 +33,17 @@ struct guest_buffer {
     uint64_t addr, len;
 };
 
-/* Host pointer to (len) bytes at guest address (addr) that ring 3 may read, or NULL.
- * Shared memory behind it can change at any time: copy before checking. */
+/* Host pointer to (len) bytes at guest address (addr) that ring 3 may read, or NULL,
+ * also where they would have to be copied and are too many (BOUNCE_MAX). Shared memory
+ * behind it can change at any time: copy before checking. */
 const uint8_t *guest_view(const struct guestmem *gm, uint64_t addr, uint64_t len);
 
 /* Host pointer to (len) bytes that ring 3 may write, noted as written; or NULL. What a
  * call writes there is in guest memory when it ends, if not at once. */
 uint8_t *guest_window(struct guestmem *gm, uint64_t addr, uint64_t len);
 
-/* Tells if ring 3 may write (len) bytes at (addr). */
+/* Tells if ring 3 may read, or write, (len) bytes at (addr). */
+int guest_readable(const struct guestmem *gm, uint64_t addr, uint64_t len);
 int guest_writable(const struct guestmem *gm, uint64_t addr, uint64_t len);
 
 /* Copies between guest and host. Return 0, or -EFAULT with nothing copied. */

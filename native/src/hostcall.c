@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "threads.h"
+
 static const struct {
     uint32_t number;
     hostcall_handler *handler;
@@ -67,12 +69,11 @@ int hostcall(struct machine *m)
         m, {r->rdi, r->rsi, r->rdx, r->rcx, r->r8, r->r9}, r->rdx, GO_ON};
     hostcall_handler *handler = handler_of(number);
     machine_begin_call(m);
-    if (m->trace)
-        trace_enter(m->trace, &m->mem, SKERRY_CALL_HOST, number, c.arg);
+    threads_trace(m, SKERRY_CALL_HOST, number, c.arg);
     long ret = handler ? handler(&c) : unknown(m, number);
     int failed = machine_end_call(m) < 0 || m->reason[0];
-    if (m->trace && !m->again)
-        trace_leave(m->trace, &m->mem, ret, c.stop != GO_ON || failed);
+    if (!m->again)
+        threads_traced(m, ret, c.stop != GO_ON || failed);
     if (failed)
         return STOP_FAILED;
     if (c.stop == GO_ON && !m->again)

@@ -50,6 +50,11 @@ int machine_end_call(struct machine *m)
                         (unsigned long)(m->facts->max_memory >> 20));
 }
 
+uint64_t machine_charge(const struct machine *m)
+{
+    return dirty_charge(&m->dirty) + objects_charge(&m->objects);
+}
+
 int machine_watch(struct machine *m, struct skerry_error *err)
 {
     int ret = watch_add(&m->watch, m->vm.run);

@@ -114,6 +114,7 @@ struct sleep {
     uint64_t left_at;         /* where a handler finds the time left, 0 = nowhere */
     uint64_t wanted, info_at; /* signals that end it; where their siginfo goes, or 0 */
     uint64_t restart; /* 1 + the number of the call that SA_RESTART makes again, or 0 */
+    uint64_t always;  /* ... and so does any other handler */
 };
 
 struct fetch;   /* fetch.h */
@@ -187,6 +188,10 @@ int machine_forget_tables(struct machine *m);
 /* A call of the guest begins, and ends: 0, or -EPROTO: there was no memory for it. */
 void machine_begin_call(struct machine *m);
 int machine_end_call(struct machine *m);
+
+/* Bytes that the request has written for the first time, in guest memory and in what
+ * the host keeps for it: max_request_memory is for both. */
+uint64_t machine_charge(const struct machine *m);
 
 /* Has the watchdog look after the machine's vCPU. 0 or -errno. */
 int machine_watch(struct machine *m, struct skerry_error *err);

@@ -80,6 +80,7 @@ int objects_grow(struct objects *o, struct object *at, uint64_t bytes)
     *used += bytes - at->room;
     at->data = data;
     at->room = bytes;
+    o->grown = 1;
     return 0;
 }
 
@@ -144,5 +145,17 @@ int objects_restore(struct objects *o, const struct objects *frozen)
             ret = ret < 0 ? ret : copy(o, i, from);
     }
     o->changed = ret < 0;
+    objects_keep(o);
     return ret;
+}
+
+void objects_keep(struct objects *o)
+{
+    o->kept = o->bytes + o->memory_bytes;
+}
+
+uint64_t objects_charge(const struct objects *o)
+{
+    uint64_t now = o->bytes + o->memory_bytes;
+    return now > o->kept ? now - o->kept : 0;
 }

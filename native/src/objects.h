@@ -82,7 +82,9 @@ struct object {
 struct objects {
     struct object *at[DESCRIPTORS]; /* number 1 is at[0] */
     uint64_t bytes, memory_bytes; /* what they have: OBJECT_BYTES_MAX, ..._MEMORY_MAX */
-    int changed;                  /* since objects_restore */
+    uint64_t kept;                /* of these bytes, those of objects_restore */
+    int changed;                  /* since then */
+    int grown;                    /* they have more since that was last set to 0 */
 };
 
 /* A new one. Its number, or -ENOMEM. */
@@ -104,6 +106,12 @@ void objects_freeze(struct objects *o, struct objects *frozen);
 
 /* Makes (o) what (frozen) is, or empty if that is NULL. 0 or -ENOMEM. */
 int objects_restore(struct objects *o, const struct objects *frozen);
+
+/* What there is from now on counts no more. */
+void objects_keep(struct objects *o);
+
+/* Bytes that they have got since the last of those two. */
+uint64_t objects_charge(const struct objects *o);
 
 /* For another process: objects_packed bytes, written to (dst); and back. 0, or -errno
  * with (err). */

@@ -119,6 +119,29 @@ uint64_t *paging_far_entry(const uint8_t *base, const struct layout *l, uint64_t
     return &table((uint8_t *)(uintptr_t)base, at)[addr >> PAGE_SHIFT & 511];
 }
 
+/* How many bits of (addr) its first entry that is not present stands for; 0: all of
+ * them are present. */
+static int missing_shift(const uint8_t *base, const struct layout *l, uint64_t addr)
+{
+    uint64_t at = l->tables;
+    for (int shift = 39; shift >= PAGE_SHIFT; shift -= 9) {
+        uint64_t entry = table((uint8_t *)(uintptr_t)base, at)[addr >> shift & 511];
+        if (!(entry & PTE_PRESENT))
+            return shift;
+        at = paging_target(entry);
+    }
+    return 0;
+}
+
+uint64_t paging_far_next(const uint8_t *base, const struct layout *l, uint64_t addr)
+{
+    int shift;
+    addr = addr > l->far.begin ? addr : l->far.begin;
+    while (addr < l->far.end && (shift = missing_shift(base, l, addr)))
+        addr = (addr | ((1UL << shift) - 1)) + 1;
+    return addr < l->far.end ? addr : l->far.end;
+}
+
 int paging_access(const uint8_t *base, const struct layout *l, uint64_t addr)
 {
     const uint64_t *entry = NULL;

@@ -50,6 +50,10 @@ uint64_t paging_target(uint64_t entry);
 /* The entry of a far address, in slot 0; NULL where its tables are missing. */
 uint64_t *paging_far_entry(const uint8_t *base, const struct layout *l, uint64_t addr);
 
+/* The first far page at (addr), a multiple of the page size, or above that is
+ * present; or the end of far addresses. */
+uint64_t paging_far_next(const uint8_t *base, const struct layout *l, uint64_t addr);
+
 uint64_t paging_root(const struct layout *l);
 
 #endif

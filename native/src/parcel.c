@@ -20,18 +20,13 @@ struct snapshot_parcel {
     struct layout layout;
     struct process process;
     struct program_facts facts;
-    struct space space;                 /* its ranges are behind this, ... */
-    uint64_t regexes, objects, threads; /* ... and so many bytes of these, in order */
+    struct space space; /* behind this are its ranges: so many bytes, ... */
+    uint64_t ranges, regexes, objects, threads; /* ... and of these, in order */
 };
-
-static size_t ranges_size(const struct space *s)
-{
-    return s->count * sizeof(*s->range);
-}
 
 size_t skerry_snapshot_size(const struct skerry_snapshot *s)
 {
-    return sizeof(struct snapshot_parcel) + ranges_size(&s->space) +
+    return sizeof(struct snapshot_parcel) + space_packed(&s->space) +
            regexes_packed(&s->regexes) + objects_packed(&s->objects) +
            threads_packed(s->threads);
 }
@@ -48,15 +43,15 @@ int skerry_snapshot_export(const struct skerry_snapshot *s, void *dst)
                                 .process = s->process,
                                 .facts = s->facts,
                                 .space = s->space,
+                                .ranges = space_packed(&s->space),
                                 .regexes = regexes_packed(&s->regexes),
                                 .objects = objects_packed(&s->objects),
                                 .threads = threads_packed(s->threads)};
     uint8_t *behind = (uint8_t *)dst + sizeof(p);
-    p.space.range = NULL;
+    p.space.ranges = (struct ranges){0};
     memcpy(dst, &p, sizeof(p));
-    if (s->space.count)
-        memcpy(behind, s->space.range, ranges_size(&s->space));
-    behind += ranges_size(&s->space);
+    space_pack(&s->space, behind);
+    behind += p.ranges;
     regexes_pack(&s->regexes, behind);
     objects_pack(&s->objects, behind + p.regexes);
     threads_pack(s->threads, behind + p.regexes + p.objects);
@@ -66,8 +61,7 @@ int skerry_snapshot_export(const struct skerry_snapshot *s, void *dst)
 /* Tells if the parts behind (p) are all that (size) bytes have; cannot wrap. */
 static int is_whole(const struct snapshot_parcel *p, size_t size)
 {
-    const uint64_t parts[] = {ranges_size(&p->space), p->regexes, p->objects,
-                              p->threads};
+    const uint64_t parts[] = {p->ranges, p->regexes, p->objects, p->threads};
     uint64_t rest = size - sizeof(*p);
     for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
         if (parts[i] > rest)
@@ -81,7 +75,7 @@ static int unpack(const struct snapshot_parcel *p, size_t size,
                   struct skerry_error *err)
 {
     if (size < sizeof(*p) || p->magic != PARCEL_MAGIC || p->size != sizeof(*p) ||
-        p->space.count > SPACE_RANGES || !is_whole(p, size))
+        !is_whole(p, size))
         return skerry_refuse(err, EINVAL, "frozen machine",
                              "it was made by another version of skerry");
     struct kvm *kvm = kvm_get(err);
@@ -100,11 +94,9 @@ static int unpack(const struct snapshot_parcel *p, size_t size,
 static int unpack_space(struct space *to, const struct snapshot_parcel *p,
                         const uint8_t *ranges, struct skerry_error *err)
 {
-    struct far_range copy[SPACE_RANGES];
-    struct space from = p->space;
-    from.range = copy;
-    memcpy(copy, ranges, ranges_size(&from)); /* a parcel has no alignment */
-    return space_copy(to, &from) < 0 ? skerry_fail(err, "far ranges") : 0;
+    *to = p->space;
+    int ret = space_unpack(to, ranges, p->ranges);
+    return ret < 0 ? skerry_refuse(err, -ret, "far ranges", "%s", strerror(-ret)) : 0;
 }
 
 int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_shm *shm,
@@ -128,7 +120,7 @@ int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_s
     files_init(&s->files, -1, OPENER_START, NULL);
     const uint8_t *behind = (const uint8_t *)(p + 1);
     ret = unpack_space(&s->space, p, behind, err);
-    behind += ranges_size(&p->space);
+    behind += p->ranges;
     if (ret == 0)
         ret = regexes_unpack(&s->regexes, behind, p->regexes, err);
     behind += p->regexes;

@@ -7,6 +7,23 @@
 #include "descriptors.h"
 #include "signals.h"
 
+#define THREAD_NAME 16 /* bytes, with the NUL */
+#define LIMIT_COUNT 16 /* of getrlimit */
+
+/* What it has told of itself, with zeros for what Linux begins with. */
+struct settings {
+    uint64_t slack; /* ns, 0: as it was */
+    uint32_t not_dumpable, no_new_privileges, death_signal, subreaper;
+    uint32_t nice;     /* 0 to 19 */
+    uint32_t barriers; /* of membarrier, registered */
+};
+
+/* Limits that a program has set for itself; the others are as they were. */
+struct limits {
+    uint64_t set; /* bit n: limit n is */
+    uint64_t now[LIMIT_COUNT], most[LIMIT_COUNT];
+};
+
 struct process {
     struct arena arena;
     struct region heap;
@@ -18,6 +35,9 @@ struct process {
     struct thread_signals signals; /* of the thread that runs */
     struct pending_signals shared; /* any thread may take them, and none did */
     struct alarm alarm;
+    char name[THREAD_NAME]; /* of the thread that runs */
+    struct settings settings;
+    struct limits limits;
 };
 
 /* Signals that would be delivered to the thread that runs. */

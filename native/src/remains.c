@@ -12,13 +12,15 @@
 #include "memory.h"
 #include "paging.h"
 #include "stubs.h"
+#include "threads.h"
 #include "x86.h"
 
 struct skerry_remains {
     struct guestmem mem;
     struct skerry_shm *shm;
     int own; /* mem.base is ours */
-    struct skerry_registers registers;
+    uint32_t count;
+    struct skerry_registers registers[THREADS]; /* (count); who has failed is first */
     char reason[REASON_SIZE];
 };
 
@@ -62,18 +64,44 @@ struct place remains_place(const struct machine *m)
     return p;
 }
 
-static void take_registers(const struct machine *m, struct skerry_registers *to)
+static struct skerry_registers registers_of(const struct kvm_regs *r, uint64_t fs_base,
+                                            uint64_t gs_base)
 {
-    const struct kvm_regs *r = vcpu_regs(&m->vm);
+    return (struct skerry_registers){
+        .general = {r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi, r->rbp, r->rsp,
+                    r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15},
+        .rip = r->rip,
+        .rflags = r->rflags,
+        .fs_base = fs_base,
+        .gs_base = gs_base};
+}
+
+/* Of the thread that runs. */
+static struct skerry_registers take_registers(const struct machine *m)
+{
     const struct exception_frame f = frame_of(m);
     const struct kvm_sregs *s = &m->vm.run->s.regs.sregs;
-    *to = (struct skerry_registers){
-        .general = {r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi, r->rbp, f.rsp,
-                    r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15},
-        .rip = f.rip,
-        .rflags = f.rflags,
-        .fs_base = s->fs.base,
-        .gs_base = s->gs.base};
+    struct kvm_regs r = *vcpu_regs(&m->vm);
+    r.rip = f.rip;
+    r.rsp = f.rsp;
+    r.rflags = f.rflags;
+    struct skerry_registers now = registers_of(&r, s->fs.base, s->gs.base);
+    now.tid = threads_tid(m);
+    return now;
+}
+
+/* Those of the other threads are in the table. */
+static void take_others(const struct threads *t, struct skerry_remains *to)
+{
+    for (uint32_t i = 0; t && i < THREADS; i++) {
+        const struct thread *one = &t->at[i];
+        if (!one->tid || i == t->current)
+            continue;
+        struct skerry_registers *r = &to->registers[to->count++];
+        *r = registers_of(&one->regs, one->fs.base, one->gs.base);
+        r->tid = one->tid;
+        memcpy(r->fxsave, t->fpu[i], sizeof(r->fxsave));
+    }
 }
 
 static int take_vectors(const struct machine *m, struct skerry_registers *to,
@@ -92,12 +120,13 @@ int remains_open(const struct machine *m, struct skerry_shm *shm,
     struct skerry_remains *r = calloc(1, sizeof(*r));
     if (!r)
         return skerry_fail(err, "remains");
-    take_registers(m, &r->registers);
-    int ret = take_vectors(m, &r->registers, err);
+    r->registers[r->count++] = take_registers(m);
+    int ret = take_vectors(m, &r->registers[0], err);
     if (ret < 0) {
         free(r);
         return ret;
     }
+    take_others(m->threads, r);
     memcpy(r->reason, m->reason, sizeof(r->reason));
     r->mem = m->mem;
     r->mem.dirty = NULL;
@@ -124,9 +153,10 @@ void skerry_remains_close(struct skerry_remains *r)
     free(r);
 }
 
-const struct skerry_registers *skerry_remains_registers(const struct skerry_remains *r)
+const struct skerry_registers *skerry_remains_registers(const struct skerry_remains *r,
+                                                        uint32_t i)
 {
-    return &r->registers;
+    return i < r->count ? &r->registers[i] : NULL;
 }
 
 const char *skerry_remains_reason(const struct skerry_remains *r)
@@ -151,15 +181,22 @@ static int access_of(const struct guestmem *gm, uint64_t addr)
     return resident & 1 ? paging_access(gm->base, &gm->layout, addr) : 0;
 }
 
+/* The first page at (at) or above that may be one of the program's. */
+static uint64_t next_page(const struct guestmem *gm, uint64_t at)
+{
+    return at < gm->layout.mapped_end ? at : paging_far_next(gm->base, &gm->layout, at);
+}
+
 int skerry_remains_next(const struct skerry_remains *r, uint64_t from,
                         struct skerry_range *out)
 {
-    uint64_t at = page_up(from), end = r->mem.layout.mapped_end;
+    const struct guestmem *gm = &r->mem;
+    uint64_t at = next_page(gm, page_up(from)), end = gm->layout.far.end;
     int access = 0;
-    while (at < end && !(access = access_of(&r->mem, at)))
-        at += PAGE_SIZE;
+    while (at < end && !(access = access_of(gm, at)))
+        at = next_page(gm, at + PAGE_SIZE);
     *out = (struct skerry_range){.begin = at, .end = at, .access = (uint32_t)access};
-    while (out->end < end && access && access_of(&r->mem, out->end) == access)
+    while (out->end < end && access && access_of(gm, out->end) == access)
         out->end += PAGE_SIZE;
     return access != 0;
 }

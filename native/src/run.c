@@ -112,9 +112,17 @@ static int on_alarm(struct machine *m)
     return GO_ON;
 }
 
+/* The host has got memory for the program's pipes and files without a name. */
+static int on_growth(struct machine *m)
+{
+    m->objects.grown = 0;
+    return m->booting || m->facts->is_storage ? 0 : machine_check_memory(m);
+}
+
 static int on_syscall(struct machine *m)
 {
-    if (syscall_answer(m) < 0 || on_signals(m) == STOP_FAILED)
+    if (syscall_answer(m) < 0 || (m->objects.grown && on_growth(m) < 0) ||
+        on_signals(m) == STOP_FAILED)
         return STOP_FAILED;
     return m->process->alarm.due ? on_alarm(m) : GO_ON;
 }
@@ -141,7 +149,7 @@ static int on_io(struct machine *m)
 
 int machine_check_memory(struct machine *m)
 {
-    if (dirty_charge(&m->dirty) <= m->facts->max_request_memory)
+    if (machine_charge(m) <= m->facts->max_request_memory)
         return 0;
     return machine_fail(m, "wrote more than max_request_memory (%lu MB)",
                         (unsigned long)(m->facts->max_request_memory >> 20));
@@ -267,6 +275,8 @@ static int sleep_on(struct machine *m, uint64_t pause)
         return on_alarm(m);
     if (m->threads)
         return wake_threads(m);
+    if (!m->waits)
+        threads_traced(m, (int64_t)vcpu_regs(&m->vm)->rax, 0);
     machine_wake(m);
     return GO_ON;
 }
@@ -320,6 +330,8 @@ enum stop machine_run(struct machine *m, uint64_t pause)
     if (stop == STOP_FAILED) {
         machine_wake(m);
         machine_answered(m);
+        if (m->trace)
+            trace_leave_all(m->trace, &m->mem);
     }
     return (enum stop)stop;
 }

@@ -69,7 +69,8 @@ const struct seccomp_call seccomp_calls[] = {
     CALL(madvise),                /* MADV_DONTNEED: reset, and malloc's trimming */
     CALL_IF(tgkill, OWN_PID(0)),  /* the watchdog kicks a thread; abort() */
     CALL(rt_sigreturn),           /* out of the kick's handler */
-    IOCTL(KVM_SET_XSAVE),         /* a guest's signal handler, and out of it */
+    IOCTL(KVM_GET_XSAVE),         /* a guest's signal handler, or its next thread */
+    IOCTL(KVM_SET_XSAVE),         /* out of the handler, and back to the thread */
     IOCTL(KVM_GET_VCPU_EVENTS),   /* a guest's alarm */
     CALL(getpid),                 /* for tgkill */
     CALL(gettid),                 /* for tgkill */
@@ -89,8 +90,6 @@ const struct seccomp_call seccomp_calls[] = {
 
     /* A program starts, and the probe: memory.c, snapshot.c, probe.c. */
     CALL(memfd_create),
-    IOCTL(KVM_GET_XSAVE),         /* and from one thread to another: swap.c */
-    IOCTL(KVM_SET_XSAVE),
     IOCTL(KVM_CHECK_EXTENSION),
     IOCTL(KVM_GET_API_VERSION),
     IOCTL(KVM_GET_VCPU_MMAP_SIZE),

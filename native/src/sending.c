@@ -10,6 +10,7 @@
 #include "waiting.h"
 
 #define SIGINFO_BYTES 128 /* of a siginfo_t */
+#define ERESTARTSYS 512   /* as Linux tells who traces a call that is made again */
 
 /* --- What threads have, whether they run or not --- */
 
@@ -38,26 +39,26 @@ static long tell_left(struct machine *m, uint64_t addr, uint64_t until)
     return guest_write(&m->mem, addr, time, sizeof(time));
 }
 
-/* (r) are behind a system call with (s), which has waited till (until). */
-static void end_call(struct machine *m, struct kvm_regs *r, const struct sleep *s,
+/* (r) are behind a system call with (s), which has waited till (until). Returns what
+ * who traces it is told. */
+static long end_call(struct machine *m, struct kvm_regs *r, const struct sleep *s,
                      uint64_t until, uint64_t flags)
 {
-    if (s->restart && flags & SA_RESTART) {
+    if (s->restart && (s->always || flags & SA_RESTART)) {
         r->rip -= SYSCALL_BYTES;
         r->rax = s->restart - 1;
-        return;
+        return -ERESTARTSYS;
     }
     long ret = s->left_at ? tell_left(m, s->left_at, until) : 0;
     r->rax = (unsigned long long)(ret < 0 ? ret : -EINTR);
+    return (long)r->rax;
 }
 
 void sending_interrupts(struct machine *m, struct kvm_regs *r, uint64_t flags)
 {
     if (!m->asleep && !m->waits)
         return;
-    end_call(m, r, &m->sleep, m->asleep, flags);
-    if (m->trace && m->waits)
-        trace_leave(m->trace, &m->mem, -EINTR, 0);
+    threads_traced(m, end_call(m, r, &m->sleep, m->asleep, flags), 0);
     machine_wake(m);
     machine_answered(m);
 }
@@ -88,12 +89,16 @@ static void rouse(struct machine *m, struct thread *one, int signal, uint64_t fl
         return;
     }
     struct kvm_regs *r = swap_registers(m, one);
+    long answer;
     if (s.wanted & signal_bit(signal)) {
         signals_take(&signals_of(m, one)->pending, signal_bit(signal), &info);
-        r->rax = (unsigned long long)sending_info(m, s.info_at, &info);
+        answer = sending_info(m, s.info_at, &info);
+        r->rax = (unsigned long long)answer;
     } else {
-        end_call(m, r, &s, one->until, flags);
+        answer = end_call(m, r, &s, one->until, flags);
     }
+    if (m->trace)
+        trace_leave(m->trace, &m->mem, one->tid, answer, 0);
     go_on(m, one);
 }
 

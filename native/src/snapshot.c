@@ -14,6 +14,7 @@
 
 #include "home.h"
 #include "memory.h"
+#include "near.h"
 #include "net.h"
 #include "x86.h"
 
@@ -99,6 +100,7 @@ int snapshot_freeze(struct machine *m, int fd, struct skerry_shm *shm,
     if (ret == 0)
         ret = freeze_files(m, &files, err);
     if (s) {
+        near_freeze(m);
         *s = (struct skerry_snapshot){.references = 1,
                                       .fd = fd,
                                       .layout = m->mem.layout,
@@ -256,6 +258,7 @@ int machine_keep(struct machine *m)
     if (m->dirty.failed)
         return -ENOMEM;
     m->dirty.kept = m->dirty.count;
+    objects_keep(&m->objects);
     m->is_kept = 1;
     page->data_len = page->request_changed = 0;
     reset_exchange(&m->exchange);
@@ -283,12 +286,16 @@ int machine_reset(struct machine *m, const struct skerry_snapshot *s)
     if (m->threads && threads_restore(&m->threads, s->threads) < 0)
         return -ENOMEM;
     m->tick = 0;
+    machine_wake(m);
+    machine_answered(m); /* it may have left a wait otherwise than by its answer */
     if (m->objects.changed && objects_restore(&m->objects, &s->objects) < 0)
         return -ENOMEM;
     m->is_kept = m->has_next = 0;
     m->ephemeral = m->facts->ephemeral;
     m->reason[0] = 0;
     reset_exchange(&m->exchange);
+    if (m->trace)
+        trace_leave_all(m->trace, &m->mem);
     if (m->dirty.count <= KEEP_PAGES) {
         copy_pages(m, s->frozen);
         m->dirty.kept = m->dirty.count;

@@ -1,12 +1,8 @@
-/* space.c: see space.h. A table of this size is searched in less time than a page
- * fault takes, and changed by moving its end. */
+/* space.c: see space.h. */
 #include "space.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define FIRST_CAPACITY 16
 
 void space_init(struct space *s, uint64_t limit, uint64_t tables)
 {
@@ -15,91 +11,51 @@ void space_init(struct space *s, uint64_t limit, uint64_t tables)
 
 void space_close(struct space *s)
 {
-    free(s->range);
+    ranges_close(&s->ranges);
     *s = (struct space){0};
-}
-
-static int reserve(struct space *s, uint32_t count)
-{
-    uint32_t capacity = s->capacity ? s->capacity : FIRST_CAPACITY;
-    while (capacity < count)
-        capacity *= 2;
-    if (capacity == s->capacity)
-        return 0;
-    struct far_range *range = realloc(s->range, capacity * sizeof(*range));
-    if (!range)
-        return -ENOMEM;
-    s->range = range;
-    s->capacity = capacity;
-    return 0;
 }
 
 int space_copy(struct space *to, const struct space *from)
 {
-    if (from->count && reserve(to, from->count) < 0)
+    if (ranges_copy(&to->ranges, &from->ranges) < 0)
         return -ENOMEM;
-    struct far_range *range = to->range;
-    uint32_t capacity = to->capacity;
+    struct ranges ranges = to->ranges;
     *to = *from;
-    to->range = range;
-    to->capacity = capacity;
-    if (from->count)
-        memcpy(range, from->range, from->count * sizeof(*range));
+    to->ranges = ranges;
     return 0;
 }
 
-/* The first range that ends behind (addr). */
-static uint32_t lower_bound(const struct space *s, uint64_t addr)
+const struct far_range *space_next(const struct space *s, uint64_t addr)
 {
-    uint32_t low = 0, high = s->count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (s->range[middle].end <= addr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return ranges_after(&s->ranges, addr);
 }
 
 const struct far_range *space_find(const struct space *s, uint64_t addr)
 {
-    uint32_t i = lower_bound(s, addr);
-    return i < s->count && s->range[i].begin <= addr ? &s->range[i] : NULL;
+    const struct far_range *f = space_next(s, addr);
+    return f && f->begin <= addr ? f : NULL;
 }
 
 int space_is_free(const struct space *s, struct region r)
 {
-    uint32_t i = lower_bound(s, r.begin);
-    return i == s->count || s->range[i].begin >= r.end;
+    const struct far_range *f = space_next(s, r.begin);
+    return !f || f->begin >= r.end;
 }
 
 /* Bytes of (r) that are mapped. */
 static uint64_t mapped_bytes(const struct space *s, struct region r)
 {
     uint64_t sum = 0;
-    for (uint32_t i = lower_bound(s, r.begin);
-         i < s->count && s->range[i].begin < r.end; i++) {
-        const struct far_range *f = &s->range[i];
+    const struct far_range *f = space_next(s, r.begin);
+    for (; f && f->begin < r.end; f = space_next(s, f->end))
         sum += (f->end < r.end ? f->end : r.end) -
                (f->begin > r.begin ? f->begin : r.begin);
-    }
     return sum;
 }
 
 int space_is_mapped(const struct space *s, struct region r)
 {
     return mapped_bytes(s, r) == r.end - r.begin;
-}
-
-/* Puts (count) ranges in the place of (gone) from (i) on. There is room. */
-static void splice(struct space *s, uint32_t i, uint32_t gone,
-                   const struct far_range *with, uint32_t count)
-{
-    memmove(&s->range[i + count], &s->range[i + gone],
-            (s->count - i - gone) * sizeof(*s->range));
-    memcpy(&s->range[i], with, count * sizeof(*with));
-    s->count = s->count - gone + count;
 }
 
 /* Adds (f) to the (count) ranges of (list), to the last one where that is the same. */
@@ -115,32 +71,46 @@ static uint32_t add(struct far_range *list, uint32_t count, struct far_range f)
     return count + 1;
 }
 
+/* The ranges that touch (r): how many, and the first and the last of them. */
+static uint32_t touching(const struct space *s, struct region r,
+                         struct far_range *first, struct far_range *last)
+{
+    uint32_t count = 0;
+    const struct far_range *f = space_next(s, r.begin - 1);
+    for (; f && f->begin <= r.end; f = space_next(s, f->end)) {
+        *first = count++ ? *first : *f;
+        *last = *f;
+    }
+    return count;
+}
+
+static void exchange(struct space *s, struct region r, const struct far_range *with,
+                     uint32_t count)
+{
+    const struct far_range *f;
+    while ((f = space_next(s, r.begin - 1)) && f->begin <= r.end)
+        ranges_remove(&s->ranges, f->begin);
+    for (uint32_t i = 0; i < count; i++)
+        ranges_add(&s->ranges, with[i]);
+}
+
 /* Gives all of (r) to (new), which may be empty. Ranges that touch (r) are looked at
  * too: they may become one with it. */
 static int replace(struct space *s, struct region r, struct far_range new)
 {
-    struct far_range list[3];
-    uint32_t first = lower_bound(s, r.begin), last, count = 0;
-    if (first > 0 && s->range[first - 1].end == r.begin)
-        first--;
-    for (last = first; last < s->count && s->range[last].begin <= r.end; last++)
-        ;
-    struct far_range before = {0}, after = {0};
-    if (first < last) {
-        before = s->range[first];
-        after = s->range[last - 1];
-        before.end = before.end < r.begin ? before.end : r.begin;
-        after.begin = after.begin > r.end ? after.begin : r.end;
-    }
-    if (before.begin < before.end)
+    struct far_range list[3], before = {0}, after = {0};
+    uint32_t gone = touching(s, r, &before, &after), count = 0;
+    before.end = before.end < r.begin ? before.end : r.begin;
+    after.begin = after.begin > r.end ? after.begin : r.end;
+    if (gone && before.begin < before.end)
         count = add(list, count, before);
     count = add(list, count, new);
-    if (after.begin < after.end)
+    if (gone && after.begin < after.end)
         count = add(list, count, after);
-    uint32_t total = s->count - (last - first) + count;
-    if (total > SPACE_RANGES || reserve(s, total) < 0)
+    if (s->ranges.count - gone + count > SPACE_RANGES ||
+        ranges_reserve(&s->ranges, count) < 0)
         return -ENOMEM;
-    splice(s, first, last - first, list, count);
+    exchange(s, r, list, count);
     return 0;
 }
 
@@ -167,14 +137,35 @@ int space_unmap(struct space *s, struct region r)
 uint64_t space_gap(const struct space *s, struct region whole, uint64_t len,
                    uint64_t align)
 {
-    uint64_t end = whole.end;
-    for (uint32_t i = s->count + 1; i-- > 0; end = s->range[i - 1].begin) {
-        uint64_t begin = i ? s->range[i - 1].end : whole.begin;
-        uint64_t at = end >= len ? (end - len) & ~(align - 1) : 0;
-        if (len <= end && at >= begin)
-            return at;
-        if (i == 0)
-            break;
+    return ranges_gap(&s->ranges, whole, len, align);
+}
+
+size_t space_packed(const struct space *s)
+{
+    return s->ranges.count * sizeof(struct far_range);
+}
+
+void space_pack(const struct space *s, uint8_t *dst)
+{
+    const struct far_range *f = space_next(s, 0);
+    for (; f; f = space_next(s, f->end), dst += sizeof(*f))
+        memcpy(dst, f, sizeof(*f));
+}
+
+int space_unpack(struct space *s, const uint8_t *src, size_t size)
+{
+    struct far_range f;
+    uint64_t end = 0, count = size / sizeof(f);
+    s->ranges = (struct ranges){0};
+    if (size % sizeof(f) || count > SPACE_RANGES)
+        return -EINVAL;
+    if (ranges_reserve(&s->ranges, (uint32_t)count) < 0)
+        return -ENOMEM;
+    for (uint64_t i = 0; i < count; i++, end = f.end) {
+        memcpy(&f, src + i * sizeof(f), sizeof(f)); /* they have no alignment */
+        if (f.begin < end || f.end <= f.begin)
+            return -EINVAL;
+        ranges_add(&s->ranges, f);
     }
     return 0;
 }

@@ -5,19 +5,15 @@
 #ifndef SKERRY_SPACE_H
 #define SKERRY_SPACE_H
 
-#include "layout.h"
+#include <stddef.h>
 
-#define SPACE_RANGES 1024
+#include "ranges.h"
 
-struct far_range {
-    uint64_t begin, end;
-    int access; /* ACCESS_*, 0 = reserved only */
-};
+#define SPACE_RANGES 65530 /* vm.max_map_count, as it usually is */
 
-/* Plain data but for (range), which is its own. All zero: nothing may be mapped. */
+/* Plain data but for (ranges), which are its own. All zero: nothing may be mapped. */
 struct space {
-    struct far_range *range; /* malloc'ed, room for (capacity); or NULL */
-    uint32_t count, capacity;
+    struct ranges ranges;
     uint64_t limit, total; /* bytes: the most that may be mapped, and what is */
     uint64_t next_table;   /* pages of layout.far_tables from here on are unused ... */
     uint64_t free_table; /* ... and so is this; its first word is the next. 0 = none */
@@ -35,6 +31,9 @@ int space_copy(struct space *to, const struct space *from);
 /* The range that has (addr), or NULL. */
 const struct far_range *space_find(const struct space *s, uint64_t addr);
 
+/* The first that ends behind (addr), or NULL: to go through all of them. */
+const struct far_range *space_next(const struct space *s, uint64_t addr);
+
 /* Tells if nothing, or everything, of (r) is mapped. */
 int space_is_free(const struct space *s, struct region r);
 int space_is_mapped(const struct space *s, struct region r);
@@ -49,5 +48,11 @@ int space_unmap(struct space *s, struct region r);
 /* The highest free (len) bytes in (whole), from a multiple of (align) on; or 0. */
 uint64_t space_gap(const struct space *s, struct region whole, uint64_t len,
                    uint64_t align);
+
+/* The ranges as bytes, and back, into (s), which has none. 0; -EINVAL if they are not
+ * sorted and apart, or too many; or -ENOMEM. */
+size_t space_packed(const struct space *s);
+void space_pack(const struct space *s, uint8_t *dst);
+int space_unpack(struct space *s, const uint8_t *src, size_t size);
 
 #endif

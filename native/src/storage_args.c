@@ -39,7 +39,7 @@ static int check_args(struct skerry_storage *s, struct machine *caller,
     if (guest_read(&caller->mem, a->buffers, a->in, a->count * sizeof(*a->in)) < 0)
         return machine_fail(caller, "storage call: unreadable buffers");
     for (uint64_t i = 0; i < a->count; i++)
-        if (!guest_view(&caller->mem, a->in[i].addr, a->in[i].len))
+        if (!guest_readable(&caller->mem, a->in[i].addr, a->in[i].len))
             return machine_fail(caller, "storage call: buffer %lu is unreadable",
                                 (unsigned long)i);
     if (a->dst && !guest_writable(&caller->mem, a->dst, a->dst_len))
@@ -54,10 +54,10 @@ int storage_copy_in(struct machine *m, const struct machine *caller,
     uint64_t at = inbox.begin + sizeof(a->in);
     for (uint64_t i = 0; i < a->count; i++) {
         uint64_t len = a->in[i].len;
-        const uint8_t *src = guest_view(&caller->mem, a->in[i].addr, len);
-        if (!src || !region_holds(inbox, at, len))
+        uint8_t *to =
+            region_holds(inbox, at, len) ? guest_window(&m->mem, at, len) : NULL;
+        if (!to || guest_read(&caller->mem, a->in[i].addr, to, len) < 0)
             return -E2BIG;
-        guest_write(&m->mem, at, src, len);
         a->in[i].addr = at;
         at = (at + len + 15) & ~15UL;
     }

@@ -31,6 +31,7 @@ static void own_out(const struct machine *m, struct thread *to)
     to->wait_until = m->wait_until;
     to->sleep = m->sleep;
     to->signals = p->signals;
+    memcpy(to->name, p->name, sizeof(to->name));
     to->clear_tid = p->clear_tid;
     to->robust_list = p->robust_list;
 }
@@ -41,6 +42,7 @@ void swap_in_own(struct machine *m, const struct thread *from)
     m->wait_until = from->wait_until;
     m->sleep = (struct sleep){0};
     p->signals = from->signals;
+    memcpy(p->name, from->name, sizeof(p->name));
     p->clear_tid = from->clear_tid;
     p->robust_list = from->robust_list;
 }

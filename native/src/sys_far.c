@@ -3,6 +3,7 @@
 #include "sys_far.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 #include "far.h"
 
@@ -61,34 +62,30 @@ long far_set_access(struct machine *m, uint64_t addr, uint64_t len, int access)
     return 0;
 }
 
-/* Where [addr, addr + old) is going to be, with (len) bytes; or -errno. */
-static long new_place(struct machine *m, uint64_t old, uint64_t addr, uint64_t len,
-                      const uint64_t *fixed)
+/* Where (len) bytes are going to be; or -errno. */
+static long new_place(struct machine *m, uint64_t len, const uint64_t *fixed)
 {
-    if (!fixed) {
-        uint64_t to = space_gap(&m->space, m->mem.layout.far, len, PAGE_SIZE);
-        return to ? (long)to : -ENOMEM;
-    }
-    if (*fixed % PAGE_SIZE || (*fixed < addr + old && addr < *fixed + len))
-        return -EINVAL;
-    return far_holds(m, *fixed, len) ? (long)*fixed : -ENOMEM;
+    uint64_t to =
+        fixed ? *fixed : space_gap(&m->space, m->mem.layout.far, len, PAGE_SIZE);
+    return to ? (long)to : -ENOMEM;
 }
 
-static long move_to(struct machine *m, uint64_t addr, uint64_t old, uint64_t len,
-                    int access, const uint64_t *fixed)
+/* With MREMAP_DONTUNMAP the range stays, with nothing behind it. */
+static long move_to(struct machine *m, struct region from, uint64_t len, int access,
+                    uint64_t flags, const uint64_t *fixed)
 {
-    long to = new_place(m, old, addr, len, fixed);
+    long to = new_place(m, len, fixed);
     long ret = to < 0 ? to : far_map(m, (uint64_t)to, len, access);
     if (ret < 0)
         return ret;
-    uint64_t moved = old < len ? old : len;
-    m->stale_tables |= far_move(&m->mem, addr, (uint64_t)to, moved) != 0;
-    ret = far_unmap(m, addr, old);
+    uint64_t old = from.end - from.begin, moved = old < len ? old : len;
+    m->stale_tables |= far_move(&m->mem, from.begin, (uint64_t)to, moved) != 0;
+    ret = flags & MREMAP_DONTUNMAP ? 0 : far_unmap(m, from.begin, old);
     return ret < 0 ? ret : to;
 }
 
 long far_resize(struct machine *m, uint64_t addr, uint64_t old, uint64_t len,
-                int may_move, const uint64_t *fixed)
+                uint64_t flags, const uint64_t *fixed)
 {
     const struct far_range *f = space_find(&m->space, addr);
     if (!f || old > f->end - addr)
@@ -96,8 +93,8 @@ long far_resize(struct machine *m, uint64_t addr, uint64_t old, uint64_t len,
     if (is_fixed(m))
         return -ENOMEM;
     int access = f->access;
-    if (fixed)
-        return move_to(m, addr, old, len, access, fixed);
+    if (fixed || flags & MREMAP_DONTUNMAP)
+        return move_to(m, range_of(addr, old), len, access, flags, fixed);
     if (len <= old) {
         long ret = len < old ? far_unmap(m, addr + len, old - len) : 0;
         return ret < 0 ? ret : (long)addr;
@@ -105,7 +102,9 @@ long far_resize(struct machine *m, uint64_t addr, uint64_t old, uint64_t len,
     struct region more = {addr + old, addr + len};
     if (far_holds(m, addr, len) && space_is_free(&m->space, more))
         return far_map(m, more.begin, len - old, access) < 0 ? -ENOMEM : (long)addr;
-    return may_move ? move_to(m, addr, old, len, access, NULL) : -ENOMEM;
+    if (!(flags & MREMAP_MAYMOVE))
+        return -ENOMEM;
+    return move_to(m, range_of(addr, old), len, access, flags, NULL);
 }
 
 long far_forget(struct machine *m, uint64_t addr, uint64_t len)
@@ -119,10 +118,9 @@ long far_forget(struct machine *m, uint64_t addr, uint64_t len)
 int far_fill(struct machine *m)
 {
     int ret = 0;
-    for (uint32_t i = 0; ret == 0 && i < m->space.count; i++) {
-        const struct far_range *f = &m->space.range[i];
+    const struct far_range *f = space_next(&m->space, 0);
+    for (; ret == 0 && f; f = space_next(&m->space, f->end))
         if (f->access)
             ret = far_back_all(&m->mem, f->begin, f->end - f->begin, f->access);
-    }
     return ret;
 }

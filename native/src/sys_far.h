@@ -17,9 +17,10 @@ long far_map_anywhere(struct machine *m, uint64_t len, int access);
 long far_unmap(struct machine *m, uint64_t addr, uint64_t len);
 long far_set_access(struct machine *m, uint64_t addr, uint64_t len, int access);
 
-/* mremap's: where (may_move), the mapping goes to (*fixed) if that is not NULL. */
+/* mremap's, with (flags) that go together: the mapping goes to (*fixed) if that is not
+ * NULL. */
 long far_resize(struct machine *m, uint64_t addr, uint64_t old, uint64_t len,
-                int may_move, const uint64_t *fixed);
+                uint64_t flags, const uint64_t *fixed);
 
 /* MADV_DONTNEED: what is there reads as zeros, and costs no memory. */
 long far_forget(struct machine *m, uint64_t addr, uint64_t len);

@@ -1,10 +1,13 @@
 /* sys_fd.c: the numbers of what is open: duplicates, flags, the end. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "inet.h"
+#include "sys_lock.h"
 
 /* What F_SETFL changes. */
 #define SETTABLE ((uint32_t)(O_APPEND | O_NONBLOCK | O_NOATIME))
@@ -29,7 +32,7 @@ static long dup_to(struct call *c, int cloexec)
 {
     uint32_t to = (uint32_t)c->arg[1];
     int index = descriptors_find(table(c), fd_of(c));
-    if (to >= DESCRIPTORS || index < 0)
+    if (to >= DESCRIPTORS || to >= table(c)->limit || index < 0)
         return -EBADF;
     if (descriptors_find(table(c), to) >= 0)
         close_number(c, to);
@@ -52,16 +55,39 @@ long sys_dup3(struct call *c)
     return dup_to(c, !!flags);
 }
 
-static long set_flags(struct open_file *file, uint32_t flags)
-{
-    file->flags = (file->flags & ~SETTABLE) | (flags & SETTABLE);
-    return 0;
-}
-
 static void mark(struct descriptors *d, uint32_t fd, int on)
 {
     uint64_t bit = 1UL << fd;
     d->close_on_exec = on ? d->close_on_exec | bit : d->close_on_exec & ~bit;
+}
+
+/* Those that are closed are, whatever comes of the others. */
+long sys_close_range(struct call *c)
+{
+    uint32_t first = fd_of(c), last = (uint32_t)c->arg[1], flags = (uint32_t)c->arg[2];
+    if (flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) || first > last)
+        return -EINVAL;
+    for (uint32_t fd = first; fd <= last && fd < DESCRIPTORS; fd++)
+        if (flags & CLOSE_RANGE_CLOEXEC)
+            mark(table(c), fd, descriptors_find(table(c), fd) >= 0);
+        else if (descriptors_find(table(c), fd) >= 0)
+            close_number(c, fd);
+    return 0;
+}
+
+/* It is always given: there is no other process. */
+long sys_flock(struct call *c)
+{
+    uint32_t how = (uint32_t)c->arg[1] & ~(uint32_t)LOCK_NB;
+    if (how != LOCK_SH && how != LOCK_EX && how != LOCK_UN)
+        return -EINVAL;
+    return descriptors_find(table(c), fd_of(c)) < 0 ? -EBADF : 0;
+}
+
+static long set_flags(struct open_file *file, uint32_t flags)
+{
+    file->flags = (file->flags & ~SETTABLE) | (flags & SETTABLE);
+    return 0;
 }
 
 static long close_on_exec(struct call *c, int change)
@@ -83,6 +109,7 @@ static long pipe_size(const struct open_file *file, uint64_t wanted)
 
 long sys_fcntl(struct call *c)
 {
+    struct handle h;
     struct descriptors *d = table(c);
     uint32_t command = (uint32_t)c->arg[1];
     int index = descriptors_find(d, fd_of(c));
@@ -98,13 +125,17 @@ long sys_fcntl(struct call *c)
         return set_flags(&d->open[index], (uint32_t)c->arg[2]);
     case F_DUPFD:
     case F_DUPFD_CLOEXEC:
-        if (c->arg[2] >= DESCRIPTORS)
+        if (c->arg[2] >= d->limit)
             return -EINVAL;
         return descriptors_add(d, index, (uint32_t)c->arg[2],
                                command == F_DUPFD_CLOEXEC);
     case F_GETPIPE_SZ:
     case F_SETPIPE_SZ:
         return pipe_size(&d->open[index], command == F_SETPIPE_SZ ? c->arg[2] : 0);
+    case F_GETLK:
+    case F_SETLK:
+    case F_SETLKW:
+        return handle_of(c, &h) < 0 ? -EBADF : lock_records(c, &h);
     default:
         return -EINVAL;
     }

@@ -215,6 +215,7 @@ static long each_buffer(struct call *c, syscall_handler *one, long most)
     long total = 0, count = take_vector(c, iov);
     for (long i = 0; i < count && total < most; i++) {
         struct call part = {c->m, {c->arg[0], iov[i].addr, iov[i].len}, 0, 0, 0};
+        part.arg[3] = c->arg[3] + (uint64_t)total;
         long ret = iov[i].len ? one(&part) : 0;
         if (ret < 0)
             return total ? total : ret;
@@ -260,6 +261,49 @@ long sys_writev(struct call *c)
     return each_buffer(c, sys_write, h.file->kind < OPEN_FILE ? WRITE_MAX : FILE_MAX);
 }
 
+/* preadv, pwritev: what has no place to be at has no buffers to look at. */
+static long each_at(struct call *c, syscall_handler *one)
+{
+    struct handle h;
+    int ret = (int64_t)c->arg[3] < 0 ? -EINVAL : handle_of(c, &h);
+    if (ret < 0)
+        return ret;
+    return h.file->kind < OPEN_MEMORY ? -ESPIPE : each_buffer(c, one, FILE_MAX);
+}
+
+long sys_preadv(struct call *c)
+{
+    struct handle h;
+    long ret = check_read(c, &h);
+    return ret == -EBADF && (int64_t)c->arg[3] >= 0 ? ret : each_at(c, sys_pread64);
+}
+
+long sys_pwritev(struct call *c)
+{
+    struct handle h;
+    int ret = check_write(c, &h);
+    return ret < 0 && (int64_t)c->arg[3] >= 0 ? ret : each_at(c, sys_pwrite64);
+}
+
+/* Each write is the host's when the call returns: flags that ask for more find it done.
+ * Offset -1 is where the file is. */
+static long with_flags(struct call *c, syscall_handler *here, syscall_handler *there)
+{
+    if ((uint32_t)c->arg[5] & ~(uint32_t)(RWF_HIPRI | RWF_DSYNC | RWF_SYNC))
+        return -EOPNOTSUPP;
+    return (int64_t)c->arg[3] == -1 ? here(c) : there(c);
+}
+
+long sys_preadv2(struct call *c)
+{
+    return with_flags(c, sys_readv, sys_preadv);
+}
+
+long sys_pwritev2(struct call *c)
+{
+    return with_flags(c, sys_writev, sys_pwritev);
+}
+
 /* mmap's descriptor is its fifth argument. */
 static int mapped(const struct call *c, struct handle *h)
 {
@@ -279,6 +323,8 @@ long file_to_map(const struct call *c)
         return h.file->kind < OPEN_MEMORY ? -ENODEV : -EACCES;
     if (h.file->kind < OPEN_MEMORY || h.file->kind == OPEN_DIRECTORY)
         return -ENODEV;
+    if (c->arg[3] & MAP_SHARED && c->arg[2] & PROT_WRITE && !file_writable(h.file))
+        return -EACCES;
     return rest_of(&h, c->arg[5], INT64_MAX);
 }
 

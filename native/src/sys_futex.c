@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 
-#include "syscall.h"
+#include "sys_futex_pi.h"
 #include "turns.h"
 #include "waiting.h"
 
@@ -197,6 +197,22 @@ static long wake_op(struct futex *f)
 
 /* --- The call --- */
 
+static long lock(struct futex *f, struct call *c)
+{
+    int wall = f->op == FUTEX_LOCK_PI || f->flags & FUTEX_CLOCK_REALTIME;
+    if (f->op != FUTEX_LOCK_PI && f->op != FUTEX_LOCK_PI2 &&
+        f->op != FUTEX_TRYLOCK_PI && f->op != FUTEX_UNLOCK_PI)
+        return -ENOSYS;
+    long ret = check_address(f, f->addr);
+    if (ret < 0)
+        return ret;
+    if (f->op == FUTEX_UNLOCK_PI)
+        return futex_unlock(c, f->addr);
+    if (f->op == FUTEX_TRYLOCK_PI)
+        return futex_try_lock(c, f->addr);
+    return futex_lock(c, f->addr, wall ? CLOCK_REALTIME : CLOCK_MONOTONIC, f->fourth);
+}
+
 long sys_futex(struct call *c)
 {
     struct futex f = {.m = c->m,
@@ -207,7 +223,8 @@ long sys_futex(struct call *c)
                       .op = (int)c->arg[1] & FUTEX_CMD_MASK,
                       .flags = (int)c->arg[1] & ~FUTEX_CMD_MASK,
                       .fourth = c->arg[3]};
-    if (f.flags & FUTEX_CLOCK_REALTIME && f.op != FUTEX_WAIT_BITSET)
+    if (f.flags & FUTEX_CLOCK_REALTIME && f.op != FUTEX_WAIT_BITSET &&
+        f.op != FUTEX_LOCK_PI2)
         return -ENOSYS;
     switch (f.op) {
     case FUTEX_WAIT:
@@ -222,6 +239,6 @@ long sys_futex(struct call *c)
     case FUTEX_WAKE_OP:
         return wake_op(&f);
     default:
-        return -ENOSYS;
+        return lock(&f, c);
     }
 }

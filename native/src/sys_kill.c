@@ -53,6 +53,12 @@ long sys_tgkill(struct call *c)
                               : -ESRCH;
 }
 
+/* What only a kernel can have sent, a thread may send to itself. */
+static int may_say(const struct call *c, uint32_t to, int code)
+{
+    return (code < 0 && code != SI_TKILL) || to == threads_tid(c->m);
+}
+
 /* The program says itself what its handler reads. */
 static long send_info(struct call *c, int group, uint32_t tid, uint64_t signal,
                       uint64_t addr)
@@ -61,6 +67,8 @@ static long send_info(struct call *c, int group, uint32_t tid, uint64_t signal,
     if (guest_read(&c->m->mem, addr, &info, sizeof(info)) < 0)
         return -EFAULT;
     info.signal = (int32_t)signal;
+    if (!may_say(c, tid == ALL ? (uint32_t)group : tid, info.code))
+        return -EPERM;
     return group == GUEST_PID ? send(c, tid, &info) : -ESRCH;
 }
 

@@ -187,6 +187,28 @@ long sys_newfstatat(struct call *c)
     return give_stat(c, ret, &st, c->arg[2]);
 }
 
+/* Extended attributes: nothing has any, and no room for them. */
+long sys_getxattr(struct call *c)
+{
+    struct stat st;
+    long ret = look(c, (struct name){AT_FDCWD, c->arg[0]}, 0, &st);
+    return ret < 0 ? ret : -EOPNOTSUPP;
+}
+
+long sys_lgetxattr(struct call *c)
+{
+    struct stat st;
+    long ret = look(c, (struct name){AT_FDCWD, c->arg[0]}, AT_SYMLINK_NOFOLLOW, &st);
+    return ret < 0 ? ret : -EOPNOTSUPP;
+}
+
+long sys_fgetxattr(struct call *c)
+{
+    struct handle h;
+    int ret = handle_of(c, &h);
+    return ret < 0 ? ret : -EOPNOTSUPP;
+}
+
 static struct statx_timestamp time_of(struct timespec t)
 {
     return (struct statx_timestamp){.tv_sec = t.tv_sec, .tv_nsec = (uint32_t)t.tv_nsec};

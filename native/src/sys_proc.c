@@ -9,8 +9,10 @@
 #include <sys/utsname.h>
 
 #include "syscall.h"
+#include "threads.h"
 
 #define GUEST_PID 1
+_Static_assert(LIMIT_COUNT == RLIM_NLIMITS, "a place for each");
 #define RANDOM_MOST (32UL << 20)
 
 long sys_zero(struct call *c)
@@ -61,7 +63,7 @@ long sys_uname(struct call *c)
     return guest_write(&c->m->mem, c->arg[0], &name, sizeof(name));
 }
 
-static struct rlimit limit_of(const struct machine *m, uint64_t resource)
+static struct rlimit first_limit(const struct machine *m, uint64_t resource)
 {
     switch (resource) {
     case RLIMIT_STACK:
@@ -71,6 +73,8 @@ static struct rlimit limit_of(const struct machine *m, uint64_t resource)
         return (struct rlimit){m->facts->max_memory, m->facts->max_memory};
     case RLIMIT_CORE:
         return (struct rlimit){0, 0};
+    case RLIMIT_SIGPENDING:
+        return (struct rlimit){SIGNALS_QUEUED, SIGNALS_QUEUED};
     case RLIMIT_NOFILE:
         return (struct rlimit){DESCRIPTORS, DESCRIPTORS};
     default:
@@ -78,23 +82,44 @@ static struct rlimit limit_of(const struct machine *m, uint64_t resource)
     }
 }
 
+static struct rlimit limit_of(const struct machine *m, uint32_t resource)
+{
+    const struct limits *l = &m->process->limits;
+    if (l->set >> resource & 1)
+        return (struct rlimit){l->now[resource], l->most[resource]};
+    return first_limit(m, resource);
+}
+
+/* Downwards only, as for anybody without power; descriptors are counted. */
+static long set_limit(struct machine *m, uint32_t resource, const struct rlimit *to)
+{
+    struct limits *l = &m->process->limits;
+    if (to->rlim_cur > to->rlim_max)
+        return -EINVAL;
+    if (to->rlim_max > limit_of(m, resource).rlim_max)
+        return -EPERM;
+    l->set |= 1UL << resource;
+    l->now[resource] = to->rlim_cur;
+    l->most[resource] = to->rlim_max;
+    if (resource == RLIMIT_NOFILE)
+        m->process->files.limit = (uint32_t)to->rlim_cur;
+    return 0;
+}
+
 long sys_prlimit64(struct call *c)
 {
-    if ((uint32_t)c->arg[1] >= RLIM_NLIMITS)
+    uint32_t resource = (uint32_t)c->arg[1];
+    struct rlimit wanted;
+    if (resource >= LIMIT_COUNT)
         return -EINVAL;
+    if (c->arg[2] && guest_read(&c->m->mem, c->arg[2], &wanted, sizeof(wanted)) < 0)
+        return -EFAULT;
     if (c->arg[0] > GUEST_PID)
         return -ESRCH;
-    struct rlimit limit = limit_of(c->m, c->arg[1]), wanted;
-    if (c->arg[2]) {
-        if (guest_read(&c->m->mem, c->arg[2], &wanted, sizeof(wanted)) < 0)
-            return -EFAULT;
-        if (wanted.rlim_cur > wanted.rlim_max)
-            return -EINVAL;
-        if (memcmp(&wanted, &limit, sizeof(limit)) != 0)
-            return -EPERM; /* they are configured */
-    }
-    if (!c->arg[3])
-        return 0;
+    const struct rlimit limit = limit_of(c->m, resource);
+    long ret = c->arg[2] ? set_limit(c->m, resource, &wanted) : 0;
+    if (ret < 0 || !c->arg[3])
+        return ret;
     return guest_write(&c->m->mem, c->arg[3], &limit, sizeof(limit));
 }
 
@@ -115,10 +140,19 @@ long sys_getrandom(struct call *c)
 long sys_sched_getaffinity(struct call *c)
 {
     const uint64_t one_cpu = 1;
+    uint32_t tid = (uint32_t)c->arg[0];
+    if (tid && !threads_has(c->m, tid))
+        return -ESRCH;
     if (c->arg[1] < sizeof(one_cpu) || c->arg[1] % sizeof(one_cpu))
         return -EINVAL;
     long ret = guest_write(&c->m->mem, c->arg[2], &one_cpu, sizeof(one_cpu));
     return ret < 0 ? ret : (long)sizeof(one_cpu);
+}
+
+static long seconds_on(clockid_t clock)
+{
+    struct timespec t;
+    return clock_gettime(clock, &t) < 0 ? 0 : t.tv_sec;
 }
 
 long sys_sysinfo(struct call *c)
@@ -128,16 +162,22 @@ long sys_sysinfo(struct call *c)
     info.totalram = c->m->facts->max_memory;
     info.freeram = info.totalram / 2;
     info.procs = 1;
+    info.uptime = seconds_on(CLOCK_BOOTTIME);
     info.mem_unit = 1;
     return guest_write(&c->m->mem, c->arg[0], &info, sizeof(info));
 }
 
+/* As clock_gettime tells it: the time of the host's process. */
 long sys_getrusage(struct call *c)
 {
     int who = (int)c->arg[0];
+    struct timespec used = {0};
     if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD)
         return -EINVAL;
-    return guest_zero(&c->m->mem, c->arg[1], sizeof(struct rusage));
+    if (who != RUSAGE_CHILDREN)
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    const struct rusage usage = {.ru_utime = {used.tv_sec, used.tv_nsec / 1000}};
+    return guest_write(&c->m->mem, c->arg[1], &usage, sizeof(usage));
 }
 
 /* Asked for by every libc, which does without. */
@@ -145,10 +185,4 @@ long sys_not_here(struct call *c)
 {
     (void)c;
     return -ENOSYS;
-}
-
-long sys_prctl(struct call *c)
-{
-    (void)c;
-    return -EINVAL;
 }

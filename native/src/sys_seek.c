@@ -45,6 +45,8 @@ long sys_lseek(struct call *c)
         return ret;
     if (whence > SEEK_HOLE || (h.file->kind == OPEN_DIRECTORY && whence > SEEK_CUR))
         return -EINVAL;
+    if (h.file->kind >= OPEN_EVENT && h.file->kind <= OPEN_EPOLL)
+        return 0; /* there is no place to be at, and none is refused */
     if (h.file->kind < OPEN_MEMORY)
         return -ESPIPE;
     int64_t to = seek_from(&h, (int64_t)c->arg[1], whence);

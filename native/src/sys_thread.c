@@ -5,6 +5,7 @@
 
 #include "home.h"
 #include "swap.h"
+#include "sys_futex_pi.h"
 #include "syscall.h"
 #include "turns.h"
 #include "waiting.h"
@@ -166,6 +167,7 @@ long sys_exit(struct call *c)
         c->ends = 1;
         return machine_fail(m, "the callback's thread ended without a response");
     }
+    futex_leave_locks(m);
     leave_robust_list(m, m->process->robust_list);
     clear_tid(m, m->process->clear_tid);
     turns_end(m);

@@ -69,12 +69,32 @@ static uint64_t time_left(clockid_t clock, const struct timespec *t)
                            .tv_nsec = t->tv_nsec - now.tv_nsec + borrow * 1000000000L});
 }
 
+/* 0 for a clock to sleep by; -EOPNOTSUPP for another that there is; -EINVAL. */
+static long check_clock(clockid_t clock)
+{
+    switch (clock) {
+    case CLOCK_REALTIME:
+    case CLOCK_MONOTONIC:
+    case CLOCK_BOOTTIME:
+    case CLOCK_TAI:
+        return 0;
+    case CLOCK_THREAD_CPUTIME_ID:
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_REALTIME_COARSE:
+    case CLOCK_MONOTONIC_COARSE:
+        return -EOPNOTSUPP;
+    default:
+        return -EINVAL;
+    }
+}
+
 long time_until(const struct guestmem *mem, clockid_t clock, int absolute,
                 uint64_t addr, uint64_t *until)
 {
     struct timespec t;
-    if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME)
-        return -EINVAL;
+    long ret = check_clock(clock);
+    if (ret < 0)
+        return ret;
     if (guest_read(mem, addr, &t, sizeof(t)) < 0)
         return -EFAULT;
     if (!valid(&t))

@@ -153,9 +153,31 @@ static syscall_handler *const table[SYSCALL_NUMBERS] = {
     [__NR_msync] = sys_msync,
     [__NR_getsid] = sys_getpgid,
     [__NR_getresgid] = sys_getresuid,
-    [__NR_munlock] = sys_mlock,
+    [__NR_munlock] = sys_munlock,
     [__NR_munlockall] = sys_zero,
+    [__NR_getpriority] = sys_getpriority,
+    [__NR_setpriority] = sys_setpriority,
+    [__NR_sched_rr_get_interval] = sys_sched_rr_get_interval,
+    [__NR_mlock2] = sys_mlock2,
+    [__NR_close_range] = sys_close_range,
+    [__NR_flock] = sys_flock,
+    [__NR_preadv] = sys_preadv,
+    [__NR_pwritev] = sys_pwritev,
+    [__NR_preadv2] = sys_preadv2,
+    [__NR_pwritev2] = sys_pwritev2,
+    [__NR_fadvise64] = sys_fadvise64,
+    [__NR_readahead] = sys_readahead,
+    [__NR_syncfs] = sys_syncfs,
+    [__NR_statfs] = sys_statfs,
+    [__NR_fstatfs] = sys_fstatfs,
+    [__NR_sync] = sys_zero,
     [__NR_mincore] = sys_not_here,
+    [__NR_getxattr] = sys_getxattr,
+    [__NR_lgetxattr] = sys_lgetxattr,
+    [__NR_fgetxattr] = sys_fgetxattr,
+    [__NR_listxattr] = sys_getxattr,
+    [__NR_llistxattr] = sys_lgetxattr,
+    [__NR_flistxattr] = sys_fgetxattr,
 };
 
 /* Counts a call that we do not have; its first use is logged. */
@@ -171,6 +193,12 @@ static long unknown(struct machine *m, uint64_t number)
     return -ENOSYS;
 }
 
+/* Tells if what the call answers is known when its thread goes on. */
+static int goes_away(const struct machine *m)
+{
+    return m->asleep || (m->threads && m->threads->leaves);
+}
+
 int syscall_answer(struct machine *m)
 {
     const struct kvm_regs *r = vcpu_regs(&m->vm);
@@ -181,16 +209,15 @@ int syscall_answer(struct machine *m)
     if (m->threads)
         turns_before_call(m);
     machine_begin_call(m);
-    if (m->trace)
-        trace_enter(m->trace, &m->mem, SKERRY_CALL_SYSCALL, number, c.arg);
+    threads_trace(m, SKERRY_CALL_SYSCALL, number, c.arg);
     long ret = handler ? handler(&c) : unknown(m, number);
     int ends = machine_end_call(m) < 0 || c.ends;
     m->waits = c.waits && !ends;
     if (m->waits)
         return m->threads ? turns_after_call(m) : 0;
     machine_answered(m);
-    if (m->trace)
-        trace_leave(m->trace, &m->mem, ret, ends);
+    if (ends || !goes_away(m))
+        threads_traced(m, ret, ends);
     if (ends)
         return -EPROTO;
     vcpu_return(&m->vm, (uint64_t)ret, r->rdx);

@@ -89,6 +89,7 @@ syscall_handler sys_epoll_wait, sys_epoll_pwait, sys_epoll_pwait2;
 syscall_handler sys_poll, sys_ppoll, sys_select, sys_pselect6;
 syscall_handler sys_fstat, sys_open, sys_openat, sys_creat, sys_stat, sys_lstat;
 syscall_handler sys_newfstatat, sys_statx, sys_access, sys_faccessat, sys_faccessat2;
+syscall_handler sys_getxattr, sys_lgetxattr, sys_fgetxattr;
 syscall_handler sys_readlink, sys_readlinkat, sys_getcwd, sys_chdir, sys_fchdir;
 syscall_handler sys_exit, sys_arch_prctl, sys_getpid, sys_zero, sys_uname,
     sys_prlimit64;
@@ -107,8 +108,11 @@ syscall_handler sys_umask, sys_capget, sys_personality, sys_sched_getscheduler;
 syscall_handler sys_sched_getparam, sys_sched_setscheduler, sys_sched_setparam;
 syscall_handler sys_sched_get_priority_max, sys_sched_get_priority_min;
 syscall_handler sys_sched_setaffinity, sys_getcpu, sys_times, sys_membarrier;
-syscall_handler sys_getrlimit, sys_setrlimit, sys_clock_settime, sys_mlock;
-syscall_handler sys_mlockall, sys_msync;
+syscall_handler sys_getrlimit, sys_setrlimit, sys_clock_settime, sys_mlock, sys_munlock;
+syscall_handler sys_mlockall, sys_msync, sys_mlock2, sys_getpriority, sys_setpriority;
+syscall_handler sys_sched_rr_get_interval, sys_close_range, sys_flock, sys_preadv;
+syscall_handler sys_pwritev, sys_preadv2, sys_pwritev2, sys_fadvise64, sys_readahead;
+syscall_handler sys_syncfs, sys_statfs, sys_fstatfs;
 syscall_handler sys_nanosleep, sys_clock_nanosleep;
 
 #endif

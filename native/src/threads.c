@@ -32,6 +32,18 @@ uint32_t threads_tid(const struct machine *m)
     return m->threads ? threads_current(m->threads)->tid : FIRST_TID;
 }
 
+void threads_trace(struct machine *m, int kind, uint64_t number, const uint64_t arg[6])
+{
+    if (m->trace)
+        trace_enter(m->trace, &m->mem, threads_tid(m), kind, number, arg);
+}
+
+void threads_traced(struct machine *m, int64_t result, int ends)
+{
+    if (m->trace)
+        trace_leave(m->trace, &m->mem, threads_tid(m), result, ends);
+}
+
 struct thread *threads_find(struct threads *t, uint32_t tid)
 {
     for (uint32_t i = 0; i < THREADS; i++)

@@ -30,6 +30,7 @@ struct thread {
     struct thread_signals signals;
     struct sleep sleep;
     uint64_t wait_until; /* of the machine */
+    char name[THREAD_NAME];
 };
 
 struct threads {
@@ -56,6 +57,11 @@ static inline struct thread *threads_current(struct threads *t)
 
 /* What gettid() returns. */
 uint32_t threads_tid(const struct machine *m);
+
+/* For who traces (m), if anybody does: the thread that runs makes a call; its call,
+ * which may have been open for a while, has its answer, or has (ends) and none. */
+void threads_trace(struct machine *m, int kind, uint64_t number, const uint64_t arg[6]);
+void threads_traced(struct machine *m, int64_t result, int ends);
 
 /* The thread with (tid), which is not 0, or NULL. The table must be there. */
 struct thread *threads_find(struct threads *t, uint32_t tid);

@@ -39,6 +39,8 @@ static int go_to(struct machine *m, uint32_t next)
         t->current = next;
         t->changed = 1;
     }
+    if (!threads_current(t)->again)
+        threads_traced(m, (int64_t)vcpu_regs(&m->vm)->rax, 0);
     m->sleep = (struct sleep){0};
     m->tick = 0;
     turns_more(m);
@@ -139,6 +141,7 @@ void turns_yield(struct machine *m)
 void turns_end(struct machine *m)
 {
     struct thread *one = threads_current(m->threads);
+    threads_traced(m, 0, 1);
     threads_touch(m->threads, one);
     one->tid = 0;
     m->threads->count--;

@@ -95,6 +95,16 @@ struct thread *waiting_on(struct threads *t, uint64_t futex, uint32_t bits)
     return first;
 }
 
+struct thread *waiting_for_lock(struct threads *t, uint64_t futex)
+{
+    struct thread *first = NULL;
+    for (struct thread *one = t->at; one < t->at + THREADS; one++)
+        if (one->tid && one->waits && one->futex == futex &&
+            one->bits == WAITING_FOR_LOCK)
+            first = longer(one, first);
+    return first;
+}
+
 /* Who is moved stands last there, which may be where he was. */
 int waiting_move(struct threads *t, uint64_t futex, uint64_t other, int most)
 {

@@ -30,6 +30,12 @@ int waiting_others(const struct threads *t);
 uint64_t waiting_first_time(const struct threads *t);
 void waiting_end_times(struct threads *t, uint64_t now);
 
+/* Of the bits of a wait: no wake ends it, as it is for a lock that is handed over. */
+#define WAITING_FOR_LOCK 0
+
+/* Who has waited longest for the lock at (futex), or NULL. */
+struct thread *waiting_for_lock(struct threads *t, uint64_t futex);
+
 /* Who waits longest on (futex) for one of (bits), or NULL. */
 struct thread *waiting_on(struct threads *t, uint64_t futex, uint32_t bits);
 

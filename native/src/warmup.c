@@ -87,6 +87,7 @@ int warmup_run(struct machine *m, const struct skerry_boot_options *o,
                                     .body = ""};
     int ret = 0;
     m->booting = 0;
+    objects_keep(&m->objects);
     m->files.who = OPENER_REQUEST;
     m->warming = 1;
     for (uint32_t i = 1; ret == 0 && i <= o->warmup_requests; i++)

@@ -9,6 +9,7 @@
 #include "bare.h"
 #include "check.h"
 #include "hostcall.h"
+#include "near.h"
 #include "paging.h"
 #include "syscall.h"
 
@@ -171,6 +172,7 @@ TEST(pages_that_storage_has_closed_at_its_freeze_are_not_mapped_again)
     const uint64_t top = whole.end - PAGE_SIZE;
     m->booting = 1;
     CHECK_EQ(map(top, PAGE_SIZE, PROT_NONE, FIXED), top);
+    near_freeze(m);
     m->booting = 0;
     CHECK_EQ(LINUX(munmap, top, PAGE_SIZE), 0);
     CHECK_EQ(map(0, PAGE_SIZE, RW, ANYWHERE), top - PAGE_SIZE);
@@ -196,6 +198,7 @@ TEST(storage_cannot_gain_access_after_its_freeze)
     begin();
     b.facts.is_storage = 1;
     const uint64_t code = PROGRAM_LOW, data = m->process->arena.whole.begin;
+    CHECK_EQ(map(data, PAGE_SIZE, RW, FIXED), data);
     CHECK_EQ(LINUX(mprotect, code, PAGE_SIZE, RW), -EACCES);
     CHECK_EQ(LINUX(mprotect, data, PAGE_SIZE, PROT_READ | PROT_EXEC), -EACCES);
     CHECK_EQ(map(0, PAGE_SIZE, RW | PROT_EXEC, ANYWHERE), -EACCES);
@@ -235,19 +238,51 @@ TEST(growing_a_mapping_moves_its_bytes)
     end();
 }
 
-/* memcpy of overlapping ranges would be undefined: ASan ends this test. */
-TEST(growing_what_was_never_mapped_harms_no_one)
+TEST(what_is_not_mapped_does_not_grow)
 {
     begin();
     const struct region whole = b.process.arena.whole;
-    CHECK_EQ(LINUX(mremap, whole.end - 12 * PAGE_SIZE, 10 * PAGE_SIZE, 11 * PAGE_SIZE,
-                   MREMAP_MAYMOVE),
-             whole.end - 11 * PAGE_SIZE);
-    CHECK_EQ(LINUX(mremap, whole.end, PAGE_SIZE, 2 * PAGE_SIZE, MREMAP_MAYMOVE),
-             -EFAULT);
-    CHECK_EQ(LINUX(mremap, 0, PAGE_SIZE, 2 * PAGE_SIZE, MREMAP_MAYMOVE), -EFAULT);
+    const uint64_t wrong[] = {whole.end - 12 * PAGE_SIZE, whole.end, 0};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+        CHECK_EQ(LINUX(mremap, wrong[i], PAGE_SIZE, 2 * PAGE_SIZE, MREMAP_MAYMOVE),
+                 -EFAULT);
     CHECK_EQ(LINUX(mremap, whole.begin, UINT64_MAX, PAGE_SIZE, 0), -EFAULT);
     end();
+}
+
+/* Machines of a storage share its page tables: they have to be open where it maps. */
+TEST(storage_is_frozen_with_its_free_memory_open)
+{
+    begin();
+    b.facts.is_storage = m->booting = 1;
+    uint64_t addr = map(0, 2 * PAGE_SIZE, RW, ANYWHERE);
+    CHECK_EQ(LINUX(munmap, addr, 2 * PAGE_SIZE), 0);
+    CHECK_EQ(paging_access(m->mem.base, &m->mem.layout, addr), ACCESS_NONE);
+    near_freeze(m);
+    m->booting = 0;
+    CHECK_EQ(map(0, 2 * PAGE_SIZE, RW, ANYWHERE), addr);
+    CHECK(guest_writable(&m->mem, addr, 2 * PAGE_SIZE));
+    bare_close(&b);
+}
+
+/* What is closed is not opened for a request that maps: it would have to be closed
+ * again, at a cost. */
+TEST(a_request_maps_what_no_entry_has_to_change_for)
+{
+    begin();
+    m->booting = 1;
+    uint64_t hole = map(0, 4 * PAGE_SIZE, RW, ANYWHERE);
+    uint64_t kept = map(0, PAGE_SIZE, RW, ANYWHERE);
+    CHECK_EQ(LINUX(munmap, hole, 4 * PAGE_SIZE), 0);
+    near_freeze(m);
+    m->booting = m->space.changed = m->stale_tables = 0;
+    uint64_t addr = map(0, 2 * PAGE_SIZE, RW, ANYWHERE);
+    CHECK_EQ(addr, kept - 2 * PAGE_SIZE);
+    CHECK_EQ(LINUX(munmap, addr, 2 * PAGE_SIZE), 0);
+    CHECK_EQ(map(0, 3 * PAGE_SIZE, RW, ANYWHERE), kept - 3 * PAGE_SIZE);
+    CHECK(!m->space.changed && !m->stale_tables);
+    CHECK_EQ(paging_access(m->mem.base, &m->mem.layout, hole), ACCESS_NONE);
+    bare_close(&b);
 }
 
 TEST(the_break_stays_in_the_heap_and_grows_by_zeros)
@@ -503,5 +538,20 @@ TEST(the_allow_list_has_a_bound)
         CHECK_EQ(HOST(STORAGE_ALLOW, PROGRAM_LOW), 0);
     HOST(STORAGE_ALLOW, PROGRAM_LOW);
     CHECK_EQ(stop, STOP_FAILED);
+    end();
+}
+
+/* --- Reset --- */
+
+TEST(a_wait_that_a_request_has_left_is_over_for_the_next_one)
+{
+    begin();
+    const uint64_t time = m->mem.layout.inbox.begin;
+    m->process->alarm.due = UINT64_MAX; /* something may still happen */
+    CHECK_EQ(guest_write(&m->mem, time, (uint64_t[2]){1, 0}, 16), 0);
+    LINUX(ppoll, 0, 0, time, 0, 8);
+    CHECK(m->waits && m->asleep && m->wait_until);
+    CHECK(machine_reset(m, &b.frozen) >= 0);
+    CHECK(!m->waits && !m->asleep && !m->wait_until && !m->sleep.restart);
     end();
 }

@@ -5,6 +5,7 @@ import errno
 import subprocess
 
 import pytest
+from support.addresses import SHOW
 from support.guests import MB, compile_guest
 from support.oracle import results
 
@@ -13,47 +14,6 @@ from skerry.allowed import Policy
 from skerry.config import AllowedPath
 
 pytestmark = pytest.mark.core
-
-# FAR is free on a Linux that has just started a static program. reads(), writes() look
-# at a page through a system call, which says EFAULT where an access would be a fault.
-SHOW = r"""
-#define _GNU_SOURCE
-#include "kvm_api.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
-static char text[1 << 17];
-static size_t used;
-static void show(const char *call, long value)
-{
-    const char *name = value < 0 && value > -4096 ? strerrorname_np(-value) : NULL;
-    if (name)
-        used += sprintf(text + used, "%s = %s\n", call, name);
-    else
-        used += sprintf(text + used, "%s = %#lx\n", call, value);
-}
-static long result(long value) { return value == -1 ? -errno : value; }
-#define TRY(name, ...) \
-    show(#name "(" #__VA_ARGS__ ")", result(syscall(SYS_##name, ##__VA_ARGS__)))
-#define IS(value) show(#value, value)
-#define FAR 0x600000000000ul
-#define PAGE 4096ul
-#define MB 0x100000ul
-#define GB 0x40000000ul
-#define RW 3
-#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
-#define FIXED (ANON | MAP_FIXED)
-#define NOREPLACE (ANON | MAP_FIXED_NOREPLACE)
-static char *at(unsigned long n) { return (char *)(FAR + n); }
-static long reads(unsigned long n) { return result(write(2, at(n), 1)); }
-static long writes(unsigned long n) { return result(getrandom(at(n), 1, 0)); }
-"""
 
 PROGRAM = (
     SHOW
@@ -358,9 +318,8 @@ def test_a_large_file_is_mapped_where_the_program_says(guest, tmp_path):
             file.write(bytes([i + 1]))
         file.truncate(80 * MB)
     allowed = Policy((AllowedPath(path, "/file", False, False),))
-    vm = guest(
-        FILE, whole=True, allowed=allowed, max_memory=256, max_request_memory=256
-    )
+    limits = {"max_memory": 256, "max_request_memory": 256, "limit": 60.0}
+    vm = guest(FILE, whole=True, allowed=allowed, **limits)
     assert vm.text() == f"1 2 3 4 5 6 7 8 {-errno.EFAULT} {-errno.EFAULT}"
 
 
@@ -432,6 +391,62 @@ def test_host_calls_take_far_buffers_that_lie_in_pieces(guest):
         assert b"Content-Type: a/bcde" in response.head
     assert vm.get("/end").status == 500
     assert vm.failure == "response: unreadable body"
+
+
+# Far memory that is touched from its beginning on lies in pieces of 2 MB.
+LARGE = (
+    SHOW
+    + r"""
+static char *fill(size_t len, char with)
+{
+    return memset(mmap(at(0), len, RW, FIXED, -1, 0), with, len);
+}
+static long count(size_t n, struct virtbuffer *buffers, size_t res)
+{
+    char *got = buffers[0].data;
+    size_t len = buffers[0].len;
+    memset(at(0), got[0] + got[len / 2] + got[len - 1], 70 * MB);
+    storage_return(at(0), 70 * MB);
+    return 0;
+}
+static void on_get(const char *url, const char *arg)
+{
+    char answer[100];
+    size_t len = atoi(url + 2) * MB;
+    char *far = fill(90 * MB, 1), *to = at(GB);
+    if (url[1] == 'b')
+        backend_response(200, "text/plain", 10, far, len);
+    mmap(to, 70 * MB, RW, FIXED, -1, 0);
+    long n = storage_call((void *)count, far, len, to, 70 * MB);
+    backend_response(200, "text/plain", 10, answer,
+        sprintf(answer, "%ld %d %d", n >> 20, to[0], to[70 * MB - 1]));
+}
+int main(void)
+{
+    if (IS_STORAGE()) {
+        mmap(at(0), 70 * MB, RW, FIXED, -1, 0);
+        STORAGE_ALLOW(count);
+    }
+    set_backend_get(on_get);
+    wait_for_requests();
+}
+"""
+)
+
+
+def test_large_far_buffers_go_to_storage_and_back(guest):
+    vm = guest(LARGE, whole=True, storage=True, max_memory=512, max_request_memory=400)
+    assert vm.text("/s30") == "70 3 3"
+    assert vm.text("/s80") == "-1 0 0", "the inbox has less"
+    assert vm.vm.differing_pages() == 0
+
+
+def test_a_large_far_body_is_answered_or_refused_with_what_to_do(guest):
+    vm = guest(LARGE, whole=True, max_memory=512, max_request_memory=400)
+    assert vm.get("/b60").body == bytes([1]) * (60 * MB)
+    assert vm.get("/b80").status == 500
+    reason = "response: a body of 80 MB at a far address: at most 64 MB have room there"
+    assert vm.failure == f"{reason}, stream more"
 
 
 HOSTILE = (
@@ -509,7 +524,7 @@ def test_a_hostile_program_harms_only_its_own_request(guest):
         assert vm.get(url).status == 500
         assert reason in vm.failure
         assert vm.text("/over") == "0"
-    assert vm.text("/table") == "1024"
+    assert vm.text("/table") == "10000"
     assert vm.text("/scatter") == "600"
     assert vm.text("/whole host") == "0"
     assert vm.text("/limit") == "10"

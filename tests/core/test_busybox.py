@@ -5,8 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from support.client import LONG
-from support.server import SKERRY
+from support.plain import outcome, outcome_in_guest
 
 pytestmark = pytest.mark.core
 
@@ -54,17 +53,9 @@ def place(tmp_path_factory):
     return place
 
 
-def outcome(*command):
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=LONG
-    )
-    return done.returncode, done.stdout
-
-
 @pytest.mark.parametrize("applet", APPLETS, ids=lambda line: line.split()[0])
 def test_an_applet_of_busybox_does_in_a_guest_what_it_does_natively(place, applet):
     arguments = [each.replace("DIR", str(place)) for each in applet.split(" ")]
     natively = outcome(BUSYBOX, *arguments)
-    paths = ["--path", place, "--path", "/etc/passwd", "--path", "/etc/group"]
-    guest = ["run", "--plain", *paths, "--", BUSYBOX]
-    assert outcome(SKERRY, *guest, *arguments) == natively
+    paths = [place, "/etc/passwd", "/etc/group"]
+    assert outcome_in_guest(BUSYBOX, *arguments, paths=paths) == natively

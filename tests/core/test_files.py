@@ -36,6 +36,7 @@ PROGRAM = r"""
 #include <unistd.h>
 
 static char text[1 << 17], p[8192], deep[600];
+static const struct flock constant = {F_RDLCK};
 static size_t used;
 static void show(const char *call, long value)
 {
@@ -333,6 +334,63 @@ static void mappings(void)
     TRY(close, 4);
 }
 
+/* Of one process: what two would see of each other is not asked. */
+#define LOCK(fd, command, ...) \
+    lock = (struct flock){__VA_ARGS__}; \
+    show(#fd " " #command " " #__VA_ARGS__, result(fcntl(fd, command, &lock)))
+static void locks(void)
+{
+    struct flock lock;
+    TRY(open, "file", O_RDONLY);
+    TRY(memfd_create, "", 0);
+    TRY(ftruncate, 4, 9);
+    TRY(lseek, 4, 5, SEEK_SET);
+    LOCK(3, F_SETLK, F_RDLCK, SEEK_SET, 0, 0);
+    LOCK(3, F_SETLK, F_WRLCK, SEEK_SET, 0, 0);
+    LOCK(4, F_SETLK, F_WRLCK, SEEK_SET, 1ul << 30, 510);
+    LOCK(4, F_SETLKW, F_RDLCK, SEEK_CUR, -5, 1);
+    LOCK(4, F_SETLK, F_RDLCK, SEEK_CUR, -6, 1);
+    LOCK(4, F_SETLK, F_RDLCK, SEEK_END, -9, 0);
+    LOCK(4, F_SETLK, F_RDLCK, SEEK_END, -10, 0);
+    LOCK(4, F_SETLK, F_RDLCK, SEEK_SET, 5, -5);
+    LOCK(4, F_SETLK, F_RDLCK, SEEK_SET, 5, -6);
+    LOCK(4, F_SETLK, F_RDLCK, SEEK_CUR, INT64_MAX, 1);
+    LOCK(4, F_SETLK, F_RDLCK, SEEK_SET, INT64_MAX, 1);
+    LOCK(4, F_SETLK, F_RDLCK, SEEK_SET, INT64_MAX, 2);
+    LOCK(4, F_SETLK, F_RDLCK, SEEK_SET, 0, INT64_MIN);
+    LOCK(4, F_SETLK, F_RDLCK, SEEK_DATA, 0, 0);
+    LOCK(4, F_SETLK, F_UNLCK, SEEK_SET, 0, 0);
+    LOCK(4, F_SETLK, 3, SEEK_SET, 0, 0);
+    LOCK(4, F_SETLK, -1, SEEK_SET, 0, 0);
+    LOCK(4, F_GETLK, F_WRLCK, SEEK_CUR, 1, 2);
+    IS(lock.l_type == F_UNLCK && lock.l_whence == SEEK_CUR && lock.l_len == 2);
+    LOCK(3, F_GETLK, F_WRLCK, SEEK_SET, 0, 0);
+    LOCK(4, F_GETLK, F_UNLCK, SEEK_SET, 0, 0);
+    LOCK(4, F_GETLK, F_RDLCK, 99, 0, 0);
+    LOCK(9, F_SETLK, F_RDLCK, SEEK_SET, 0, 0);
+    TRY(fcntl, 4, F_SETLK, BAD);
+    TRY(fcntl, 4, F_GETLK, constant);
+    TRY(close, 3);
+    TRY(close, 4);
+}
+
+/* As on a file system that knows none, which this one may not be. */
+static void attributes(void)
+{
+    TRY(getxattr, "missing", "user.x", p, 100);
+    TRY(lgetxattr, "missing", "user.x", p, 100);
+    TRY(getxattr, "dangling", "user.x", p, 100);
+    TRY(listxattr, "missing", p, 100);
+    TRY(llistxattr, "missing", p, 100);
+    TRY(fgetxattr, 99, "user.x", p, 100);
+    TRY(flistxattr, 99, p, 100);
+    TRY(getxattr, "file", "odd.x", p, 100);
+    TRY(lgetxattr, "file", "odd.x", p, 100);
+    TRY(open, "file", O_RDONLY);
+    TRY(fgetxattr, 3, "odd.x", p, 100);
+    TRY(close, 3);
+}
+
 static void library(void)
 {
     FILE *f = fopen("large", "r");
@@ -356,6 +414,8 @@ static void try_all(void)
     status();
     directories();
     mappings();
+    locks();
+    attributes();
     library();
 }
 

@@ -328,6 +328,55 @@ def test_a_request_may_write_as_much_as_is_configured_and_no_more(guest):
     assert vm.text(good) == "0"
 
 
+# Start-up's file has 3 MB; a request fills one of its own, pipes, or start-up's.
+HOLDS = r"""
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+static char some[1 << 16];
+static int kept;
+static long fill(int file, long bytes)
+{
+    long done = 0;
+    for (long n; done < bytes && (n = write(file, some, sizeof some)) > 0; done += n)
+        ;
+    return done;
+}
+static void on_error(const char *url, const char *arg, const char *exception)
+{
+    reply("error");
+}
+START
+{
+    set_on_error(on_error);
+    kept = memfd_create("kept", 0);
+    fill(kept, 3 << 20);
+}
+HANDLE {
+    int ends[2], file = url[1] == 'k' ? kept : memfd_create("own", 0);
+    long done = 0;
+    for (int i = 0; url[1] == 'p' && i < 15; i++)
+        done += pipe(ends) < 0 ? 0 : fill(ends[1], 1 << 16);
+    done += fill(file, atol(url + 2) << 10);
+    reply("%ld", done >> 10);
+}
+"""
+
+
+@pytest.mark.parametrize("warmup", [0, 2])
+def test_what_the_host_keeps_for_a_request_counts_as_its_memory(guest, warmup):
+    vm = guest(
+        HOLDS, max_request_memory=2, warmup=native.Warming(warmup, "GET", "/o1024", "")
+    )
+    for url in ("/o2048", "/k2048", "/p1088"):
+        assert vm.get(url).body == b"error"
+        assert vm.failure == "wrote more than max_request_memory (2 MB)"
+        assert vm.discarded
+    for url, kilobytes in {"/o1024": 1024, "/k1024": 1024, "/p640": 1600}.items():
+        assert [vm.text(url) for _ in range(3)] == [str(kilobytes)] * 3
+
+
 def test_reading_is_not_writing(guest):
     vm = guest(
         r"""

@@ -371,14 +371,13 @@ def test_programs_know_the_time(made):
     assert slept == "1"
 
 
-def test_threads_are_refused(made):
-    """There are none: a program that asks is told so, and goes on."""
+def test_a_request_may_have_threads(made):
     vm = made(
         "#include <pthread.h>\nstatic void *run(void *p) { return p; }\nSTART {}"
-        "HANDLE { pthread_t t; int e = pthread_create(&t, NULL, run, NULL);"
-        '  reply("%d", e != 0); }'
+        "HANDLE { pthread_t t; void *p; pthread_create(&t, NULL, run, (void *)url);"
+        '  pthread_join(t, &p); reply("%d", p == (void *)url); }'
     )
-    assert vm.text() == "1"
+    assert [vm.text(), vm.text()] == ["1", "1"]
 
 
 EXCEPTIONS = r"""

@@ -595,6 +595,8 @@ static void on_get(const char *url, const char *arg)
     switch (url[1]) {
     case 'h': /* its handler runs */
         send(tid, SIGUSR1);
+        while (!asked)
+            pass(1);
         break;
     case 'b': /* it is blocked there, but not here */
         send(tid, SIGUSR2);

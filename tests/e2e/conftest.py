@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.languages import left_out
+from support.packages import packages_left_out
 from support.server import EXAMPLES, Server, write_config
 
 
@@ -54,7 +55,10 @@ def server(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """A language whose tool is missing is not forgotten in silence."""
+    """A tool or a package that is missing is not forgotten in silence."""
     if missing := left_out():
         names = ", ".join(missing)
         terminalreporter.write_line(f"left out: programs in {names} (make languages)")
+    if missing := packages_left_out():
+        names = ", ".join(missing)
+        terminalreporter.write_line(f"left out: what uses {names} (make languages)")

@@ -175,7 +175,7 @@ def test_run_of_a_body_that_is_too_large_is_one_clear_line(tmp_path):
         ("/no/such/program", "No such file or directory"),
         ("/etc/passwd", "not an ELF file"),
         ("/", "Is a directory"),
-        ("/bin/true", "static"),
+        ("/bin/true", "main ended (exited with status 0) without wait_for_requests()"),
     ],
 )
 def test_run_of_what_is_no_program_is_one_clear_line(program, reason):

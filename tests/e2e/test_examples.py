@@ -10,7 +10,8 @@ from email.utils import parsedate_to_datetime
 import pytest
 from support.server import EXAMPLES, Server, skerry
 
-NAMES = {"hello", "counter", "scounter", "echo", "greet", "jwt", "kitchen-sink"}
+NAMES = {"hello", "counter", "scounter", "echo", "greet", "jwt", "flatten", "resize"}
+NAMES |= {"kitchen-sink"}
 
 
 def test_counters_count_requests():

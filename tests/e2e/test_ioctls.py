@@ -43,6 +43,24 @@ static volatile char pages[400][4096];
 START {}
 HANDLE { for (int i = 0; i < 400; i++) pages[i][0] = 1; reply("ok"); }
 """
+# Buffers that a C library maps for each of them, with start-up's holes beside them.
+BUFFERS = r"""
+#include <stdlib.h>
+#include <string.h>
+static char *volatile kept;
+START { char *hole = malloc(1 << 20); kept = malloc(1 << 20); free(hole); }
+HANDLE {
+    size_t sizes[] = {200 << 10, 300 << 10, 150 << 10};
+    long sum = 0;
+    for (int i = 0; i < 3; i++) {
+        char *volatile some = malloc(sizes[i]), *volatile others = malloc(sizes[i]);
+        memset(some, 1, sizes[i]), memset(others, 2, sizes[i]);
+        sum += some[100] + others[sizes[i] - 1];
+        free(some), free(others);
+    }
+    reply("%ld", sum);
+}
+"""
 
 
 PROGRAMS = {
@@ -51,6 +69,7 @@ PROGRAMS = {
     "counter": {"source": COUNTER, "storage": True},
     "twice": {"source": TWICE},
     "many": {"source": MANY},
+    "buffers": {"source": BUFFERS},
     "clock": {"source": CLOCK},
 }
 FIONBIO = "ioctl 0x5421"  # the event loop's, before it waits for a message
@@ -98,6 +117,13 @@ def test_the_clock_costs_no_ioctl(traced):
     seen, answer = traced("/clock")
     assert before <= int(answer.body) <= time.monotonic_ns()
     assert seen == ["KVM_RUN"]
+
+
+def test_memory_that_a_request_maps_and_unmaps_costs_no_ioctl(traced):
+    seen, answer = traced("/buffers")
+    assert (answer.status, answer.body) == (200, b"9")
+    assert len(seen) > 2, "mmap and munmap are exits"
+    assert set(seen) == {"KVM_RUN"}
 
 
 def test_a_storage_call_is_three_kvm_runs_and_no_other_ioctl(traced):

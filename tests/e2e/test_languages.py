@@ -9,9 +9,12 @@ from support.guests import ROOT
 from support.languages import build, need
 from support.server import SKERRY, Server, write_config
 
+from skerry.project import LANGUAGES
+
 GUEST = ROOT / "guest"
 EXAMPLES = {
-    "nim": "nim c --hints:off examples/hello.nim",
+    "go": "CGO_ENABLED=0 go build -o build/ ./...",
+    "nim": "for each in examples/*.nim; do nim c --hints:off $each || exit; done",
     "rust": "cargo build -q --release --examples",
     "zig": "make -s",
 }
@@ -24,7 +27,7 @@ def examples(language: str, scratch: Path) -> Server:
     return Server(GUEST / language / "programs.json")
 
 
-@pytest.mark.parametrize("language", ["c", "c++", "nim", "rust", "zig"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_new_project_builds_and_answers(language, tmp_path):
     need(language)
     done = subprocess.run(
@@ -51,7 +54,7 @@ def test_hello_answers_in_every_language(language, tmp_path):
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
-@pytest.mark.parametrize("language", ["rust", "zig"])
+@pytest.mark.parametrize("language", EXAMPLES)
 def test_counters_of_other_languages_count_requests(language, tmp_path):
     with examples(language, tmp_path) as server:
         stored = [server.get("/counter") for _ in range(3)]
@@ -289,11 +292,35 @@ onPost proc (request: Request): Response =
 
 wait()
 """
+GO = r"""
+package main
+
+import "skerry"
+
+func handle(request *skerry.Request) skerry.Response {
+	if request.Query().Has("error") {
+		panic("on purpose")
+	}
+	if request.Query().Has("many") {
+		return skerry.Response{Status: 200, Headers: make([]skerry.Header, 65)}
+	}
+	if len(request.Body()) > 0 {
+		kind := request.ContentType()
+		return skerry.Response{Status: 200, ContentType: kind, Body: request.Body()}
+	}
+	line := request.Method() + " " + request.Path() + " " + request.Header("x-a")
+	return skerry.Text(200, line).With("X-One", "1").With("X-Two", "2")
+}
+
+func main() { skerry.Serve(handle) }
+"""
+PANICS = "(panic: OnPurpose|unhandled ValueError: on purpose|panic: on purpose)\n"
 
 
 @pytest.mark.parametrize(
     ("language", "source", "command"),
     [
+        ("go", GO, LANGUAGES["go"].build),
         ("zig", ZIG, "zig build-exe @program.args"),
         ("nim", NIM, "nim c --hints:off main.nim"),
     ],
@@ -310,7 +337,7 @@ def test_a_program_sees_the_request_and_says_what_to_answer(
         posted = server.request("PUT", "/first", b"a\0b", {"Content-Type": "a/b"})
         failed = server.get("/first?error").status
         many = server.get("/first?many")
-        server.wait_for("(panic: OnPurpose|unhandled ValueError: on purpose)\n")
+        server.wait_for(PANICS)
     assert (got.status, got.body) == (200, b"GET /first of the request")
     assert (got.headers["X-One"], got.headers["X-Two"]) == ("1", "2")
     assert (posted.body, posted.headers["Content-Type"]) == (b"a\0b", "a/b")
@@ -332,10 +359,10 @@ def test_the_libraries_pass_their_own_tests(language, command, tmp_path):
 
 
 def test_the_example_in_go_answers(tmp_path):
-    """Its heap is at addresses of its own; it has threads."""
+    """In the least memory that Go's runtime needs."""
     need("go")
-    build(f"CGO_ENABLED=0 go build -o {tmp_path} ./...", GUEST / "go", tmp_path)
-    hello = {"filename": str(tmp_path / "hello")}
+    build(EXAMPLES["go"], GUEST / "go", tmp_path)
+    hello = {"filename": str(GUEST / "go/build/hello"), "max_memory": 80}
     with Server(write_config(tmp_path, {"hello": hello})) as server:
         answers = [server.get("/hello") for _ in range(3)]
     assert {(each.status, each.body) for each in answers} == {(200, b"Hello World!")}

@@ -145,6 +145,59 @@ def test_gdb_shows_the_same_calls(tmp_path, program):
     assert "SIGSEGV" in done.stdout
 
 
+# Three threads: two wait where they can be found; the third fails, by what it has put
+# far away, in pieces and with a gap between them.
+THREADS = (
+    PRELUDE
+    + r"""
+#include <pthread.h>
+#include <sys/mman.h>
+#define FAR 0x600000000000
+static void *waits(void *arg) { for (;;) sleep(1000); }
+__attribute__((noipa)) static void fails(char *far)
+{
+    sprintf(far, "far"), sprintf(far + (6 << 20), "farther");
+    *(volatile char *)(far + (3 << 20)) = 1;
+}
+START
+{
+    pthread_t one;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    for (int i = 0; i < 2; i++) pthread_create(&one, 0, waits, 0);
+    usleep(1000);
+    mmap((void *)FAR, 8 << 20, PROT_READ | PROT_WRITE, flags, -1, 0);
+    munmap((void *)(FAR + (3 << 20)), 4096);
+    if (START_FAILS) fails((char *)FAR);
+}
+HANDLE { fails((char *)FAR); }
+"""
+)
+
+
+@pytest.mark.skipif(shutil.which("gdb", path="/usr/bin") is None, reason="no gdb here")
+@pytest.mark.parametrize("at_start", [0, 1], ids=["request", "start"])
+def test_the_core_has_all_threads_and_far_memory(tmp_path, at_start):
+    core = tmp_path / "core"
+    flags = ("-static", "-pthread", "-g", f"-DSTART_FAILS={at_start}")
+    program = compile_guest(THREADS, flags=flags)
+    fail(program, "--core", core)
+    asked = ("thread apply all bt", "x/s 0x600000000000", "x/s 0x600000600000")
+    command = ["/usr/bin/gdb", "-q", "-nx", "-batch"]
+    for each in asked:
+        command += ["-ex", each]
+    done = subprocess.run(
+        [*command, program, core],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+    )
+    assert len(re.findall(r"^Thread \d", done.stdout, re.M)) == 3, done.stdout
+    assert len(re.findall(r"^#\d .* waits \(", done.stdout, re.M)) == 2, done.stdout
+    assert re.search(r"^#0 .* fails \(", done.stdout, re.M), done.stdout
+    assert '"far"' in done.stdout and '"farther"' in done.stdout
+
+
 def test_a_request_over_its_time_has_a_core_too(tmp_path):
     core = tmp_path / "core"
     printed = fail(build("0"), "--url", "/spin", "--core", core)

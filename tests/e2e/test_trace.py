@@ -52,6 +52,26 @@ int main(void)
     return 0;
 }
 """
+WAITS = r"""
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static int word;
+static void *work(void *arg)
+{
+    while (!syscall(SYS_futex, &word, FUTEX_WAKE, 1))
+        sched_yield();
+    return 0;
+}
+int main(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, 0, work, 0);
+    syscall(SYS_futex, &word, FUTEX_WAIT, 0, 0, 0, 0);
+    return 0;
+}
+"""
 ENDLESS = "#include <unistd.h>\nint main(void) { for (;;) pause(); }"
 OPEN = 'openat(AT_FDCWD, "/no/such file", O_RDWR|O_CREAT|O_CLOEXEC, 0640)'
 
@@ -188,6 +208,17 @@ def test_run_with_trace_prints_the_calls_of_a_guest_and_its_host_calls():
     answer = [line for line in lines if line.startswith("backend_response(")]
     assert answer and answer[0].startswith('backend_response(200, "text/plain"')
     assert done.stdout.endswith(b"\r\n1")
+
+
+def test_a_wait_is_told_with_its_own_end_and_by_which_thread():
+    program = compile_guest(WAITS, flags=("-static", "-pthread"))
+    lines = skerry("run", "--plain", "--trace", program).stderr.decode().splitlines()
+    waits = [line for line in lines if "FUTEX_WAIT, 0, NULL" in line]
+    wakes = [line for line in lines if "FUTEX_WAKE, 1" in line]
+    assert len(waits) == 1 and waits[0].startswith("futex(")
+    assert waits[0].endswith(" = 0")
+    assert wakes and all(line.startswith("[2] futex(") for line in wakes)
+    assert wakes[-1].endswith(" = 1")
 
 
 def test_run_without_trace_prints_no_calls():

@@ -368,7 +368,8 @@ def test_the_examples_compile_without_a_warning(
     if dialect[0] == "c++":
         compile(dialect, EXAMPLES / "greet.cpp", flags=f"-c -O2 {STRICT}")
         return
-    own, seed = ("hello.c", "echo.c", "jwt.c"), ("counter.c", "scounter.c")
+    own = ("hello.c", "echo.c", "jwt.c", "flatten.c", "resize.c")
+    seed = ("counter.c", "scounter.c")
     compile(dialect, *(EXAMPLES / f for f in own), flags=f"-c -O2 {STRICT}")
     compile(dialect, *(EXAMPLES / f for f in seed), flags=f"-c -O2 {SEED_STYLE}")
 

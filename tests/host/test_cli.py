@@ -32,7 +32,7 @@ def test_the_version_is_that_of_the_package(capsys):
         (("trace",), ("PROGRAM", "--seconds", "--json", "--output", "Exit status")),
         (("syscalls",), ("--json", "--markdown")),
         (("doctor",), ("--json", "Exit status")),
-        (("new",), ("LANG", "NAME", "c, c++, nim, rust, zig", "programs.json")),
+        (("new",), ("LANG", "NAME", "c, c++, go, nim, rust, zig", "programs.json")),
     ],
 )
 def test_help_is_complete(capsys, arguments, named):

@@ -41,7 +41,7 @@ def test_a_project_is_complete_and_says_what_to_do_next(here, capsys, language):
     ("arguments", "told"),
     [
         (("rsut", "first"), 'no language "rsut"; did you mean rust'),
-        (("cobol", "first"), r"known: c, c\+\+, nim, rust, zig"),
+        (("cobol", "first"), r"known: c, c\+\+, go, nim, rust, zig"),
         (("c", ""), 'a name of 1 to 64 letters, digits, .* found ""'),
         (("c", "../first"), 'found "../first"'),
         (("c", "1st"), "begins with a letter"),
@@ -61,10 +61,18 @@ def test_names_that_the_tools_take_for_themselves_are_refused(here):
     assert {main(["new", "rust", name]) for name in TAKEN} == {1}
 
 
-@pytest.mark.parametrize("word", ["C++", "cpp", "CXX"])
-def test_a_language_has_the_names_that_people_use(here, word):
+@pytest.mark.parametrize(
+    ("word", "made"),
+    [
+        ("C++", "main.cpp"),
+        ("cpp", "main.cpp"),
+        ("CXX", "main.cpp"),
+        ("Golang", "main.go"),
+    ],
+)
+def test_a_language_has_the_names_that_people_use(here, word, made):
     assert main(["new", word, "first"]) == 0
-    assert (here / "first" / "main.cpp").is_file()
+    assert (here / "first" / made).is_file()
 
 
 def test_what_exists_is_left_alone(here, capsys):

@@ -181,6 +181,59 @@ static void directories(void)
     CALL(close, fd);
 }
 
+static void vectors(void)
+{
+    struct iovec iov[2] = {{p, 3}, {p + 100, 4}}, bad[2] = {{p, 3}, {BAD, 4}};
+    struct iovec out[2] = {{"ab", 2}, {"cde", 3}};
+    int fd = (int)CALL(open, "new", O_RDWR | O_CREAT | O_TRUNC, 0644), ends[2];
+    int one = (int)CALL(open, "one", O_RDONLY, 0);
+    memset(p, 0, sizeof(p));
+    CALL(pwritev, fd, out, 2L, 3L, 0L);
+    CALL(pwritev, fd, out, 2L, -1L, -1L);
+    CALL(pwritev, one, out, 2L, 0L, 0L);
+    CALL(pwritev2, fd, out, 1L, 0L, 0L, RWF_SYNC);
+    CALL(pwritev2, fd, out, 1L, -1L, -1L, 0);
+    CALL(pwritev2, fd, out, 1L, 0L, 0L, 0x4000000);
+    CALL(lseek, fd, 0L, SEEK_CUR);
+    CALL(preadv, fd, iov, 2L, 1L, 0L);
+    show(p, 104);
+    CALL(preadv, fd, iov, 2L, -1L, -1L);
+    CALL(preadv, fd, bad, 2L, 0L, 0L);
+    CALL(preadv, fd, BAD, 2L, 0L, 0L);
+    CALL(preadv, fd, iov, 0L, 0L, 0L);
+    CALL(preadv, 99, iov, 1L, 0L, 0L);
+    CALL(preadv2, fd, iov, 2L, 0L, 0L, 0);
+    CALL(preadv2, fd, iov, 2L, -1L, -1L, 0);
+    CALL(lseek, fd, 0L, SEEK_CUR);
+    CALL(pipe, ends);
+    CALL(preadv, ends[0], iov, 1L, 0L, 0L);
+    CALL(pwritev, ends[1], iov, 1L, 0L, 0L);
+    CALL(fadvise64, one, 0L, 0L, 1);
+    CALL(fadvise64, one, 0L, 0L, 6);
+    CALL(fadvise64, one, 0L, -1L, 1);
+    CALL(fadvise64, ends[0], 0L, 0L, 1);
+    CALL(fadvise64, 99, 0L, 0L, 1);
+    CALL(readahead, one, 0L, 100L);
+    CALL(readahead, ends[0], 0L, 100L);
+    CALL(readahead, 99, 0L, 100L);
+    CALL(flock, one, 1);
+    CALL(flock, one, 8 | 4);
+    CALL(flock, one, 3);
+    CALL(flock, 99, 1);
+    CALL(syncfs, 99);
+    CALL(fstatfs, one, p);
+    CALL(fstatfs, one, BAD);
+    CALL(fstatfs, 99, p);
+    CALL(statfs, "sub", p);
+    CALL(statfs, "absent", p);
+    CALL(statfs, BAD, p);
+    CALL(statfs, ".", BAD);
+    for (int each = 0; each < 2; each++)
+        CALL(close, ends[each]);
+    CALL(close, one);
+    CALL(close, fd);
+}
+
 int main(int argc, char **argv)
 {
     begin();
@@ -194,5 +247,6 @@ int main(int argc, char **argv)
     copies();
     looking();
     directories();
+    vectors();
     return argc - 2;
 }

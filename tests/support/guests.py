@@ -39,20 +39,25 @@ int main(void) { set_backend_get(on_get); start(); wait_for_requests(); }
 
 
 def compile_guest(
-    source: str, compiler: str = "gcc", flags: Sequence[str] = ("-static",)
+    source: str,
+    compiler: str = "gcc",
+    flags: Sequence[str] = ("-static",),
+    libraries: Sequence[str] = (),
 ) -> Path:
-    """The program made from (source), from the cache if it has been made before."""
+    """The program made from (source) and (libraries), which are flags too, from the
+    cache if it has been made before."""
     suffix = "cpp" if compiler.endswith("++") else "c"
     command = [compiler, "-O2", "-w", f"-I{INCLUDE}", *flags]
     header = (INCLUDE / "kvm_api.h").read_text()
-    key = hashlib.sha256(repr((command, source, header)).encode()).hexdigest()[:24]
+    what = repr((command, source, header, *libraries))
+    key = hashlib.sha256(what.encode()).hexdigest()[:24]
     program = CACHE / key
     if program.exists():
         return program
     CACHE.mkdir(parents=True, exist_ok=True)
     made, text = CACHE / f"{key}.{os.getpid()}", CACHE / f"{key}.{suffix}"
     text.write_text(source)
-    subprocess.run([*command, "-o", str(made), str(text)], check=True)
+    subprocess.run([*command, "-o", str(made), str(text), *libraries], check=True)
     made.rename(program)
     return program
 

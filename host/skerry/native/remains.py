@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from skerry.native.failure import text_of
@@ -12,9 +13,10 @@ READ, WRITE, EXECUTE = 1, 2, 4  # what a Range may be used for
 
 @dataclass(frozen=True, slots=True)
 class Registers:
-    """What the program had in them. (general) as DWARF numbers them: rax, rdx, rcx,
+    """What thread (tid) had in them. (general) as DWARF numbers them: rax, rdx, rcx,
     rbx, rsi, rdi, rbp, rsp, r8 to r15; (fxsave): x87 and SSE."""
 
+    tid: int
     general: tuple[int, ...]
     rip: int
     rflags: int
@@ -43,8 +45,20 @@ class Remains(Owner):
         return text_of(lib.skerry_remains_reason(self.raw))
 
     def registers(self) -> Registers:
-        raw = lib.skerry_remains_registers(self.raw)
+        """Those of the thread that has failed."""
+        return next(self.threads())
+
+    def threads(self) -> Iterator[Registers]:
+        """Those of all threads, from that which has failed on."""
+        for i in count():
+            raw = lib.skerry_remains_registers(self.raw, i)
+            if not raw:
+                return
+            yield self._registers(raw)
+
+    def _registers(self, raw: Any) -> Registers:
         return Registers(
+            tid=raw.tid,
             general=tuple(raw.general),
             rip=raw.rip,
             rflags=raw.rflags,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from skerry.tracing import structs
-from skerry.tracing.names import NAMES, error_name
+from skerry.tracing.names import NAMES, RESTARTS, error_name
 from skerry.tracing.signatures import Signature
 
 CUT = 32  # bytes of a buffer that are shown
@@ -46,6 +46,8 @@ class Call:
         if self.result is None:
             return "?"
         name = self.error
+        if name in RESTARTS.values():
+            return f"? {name} (a signal)"
         if name:
             return f"-1 {name} ({os.strerror(-self.result)})"
         if self.gives_address:

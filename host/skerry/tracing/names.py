@@ -190,6 +190,17 @@ NAMES = {
 }
 
 
+# A signal has ended the call, and its handler decides what comes of it: linux/errno.h
+RESTARTS = {
+    512: "ERESTARTSYS",
+    513: "ERESTARTNOINTR",
+    514: "ERESTARTNOHAND",
+    516: "ERESTART_RESTARTBLOCK",
+}
+
+
 def error_name(result: int) -> str | None:
     """ENOENT for -2; None if (result) is no error."""
-    return errno.errorcode.get(-result, f"E{-result}") if -4096 < result < 0 else None
+    if not -4096 < result < 0:
+        return None
+    return RESTARTS.get(-result) or errno.errorcode.get(-result, f"E{-result}")

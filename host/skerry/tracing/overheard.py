@@ -59,9 +59,15 @@ def read_call(packet: bytes, cut: int) -> Call:
         texts,
         result,
         signature.gives_address,
-        "storage" if raw.storage else "",
+        _who(raw.storage, int(raw.thread)),
         -1 if is_host else int(raw.number),
     )
+
+
+def _who(storage: int, thread: int) -> str:
+    """The first thread needs no name."""
+    names = ["storage"] * bool(storage) + [str(thread)] * (thread > 1)
+    return " ".join(names)
 
 
 def _system(number: int) -> Signature:

@@ -38,7 +38,9 @@ dup fd
 dup2 fd fd
 pause
 nanosleep timespec oldtime
+getitimer int addr
 alarm int
+setitimer int addr addr
 getpid
 sendfile fd fd addr size
 socket family socket int
@@ -104,10 +106,18 @@ getppid
 getpgrp
 setsid
 getgroups int addr
+rt_sigpending addr size
+rt_sigtimedwait sigset addr timespec size
+rt_sigqueueinfo int signal addr
+rt_sigsuspend sigset size
 sigaltstack stack oldstack
 statfs path addr
 fstatfs fd addr
 prctl int hex hex hex hex
+mlock addr size
+munlock addr size
+mlockall hex
+munlockall
 arch_prctl arch addr
 setrlimit limit inlimit
 gettid
@@ -159,6 +169,7 @@ dup3 fd fd pipe
 pipe2 pipefds pipe
 preadv fd iov:2 size off
 pwritev fd iov:2 size off
+rt_tgsigqueueinfo int int signal addr
 prlimit64 int limit inlimit rlimit
 getcpu addr addr addr
 renameat2 at path at path hex
@@ -167,6 +178,7 @@ getrandom out:r size random
 memfd_create path memfd
 execveat at path addr addr atflags
 membarrier int hex int
+mlock2 addr size hex
 copy_file_range fd addr fd addr size hex
 statx at path atflags hex statx
 rseq addr size hex hex
@@ -174,6 +186,27 @@ clone3 addr size
 close_range int int hex
 openat2 at path addr size
 faccessat2 at path access faccess
+getpriority int int
+setpriority int int int
+sched_rr_get_interval int addr
+preadv2 fd iov:2 size off off hex
+pwritev2 fd iov:2 size off off hex
+readahead fd off size
+syncfs fd
+sync
+sched_setparam int addr
+sched_getparam int addr
+sched_setscheduler int int addr
+sched_getscheduler int
+sched_get_priority_max int
+sched_get_priority_min int
+getresuid addr addr addr
+getresgid addr addr addr
+capget addr addr
+personality hex
+getpgid int
+getsid int
+epoll_pwait2 fd addr int timespec addr size
 """
 
 # The guest's own, under the names of guest/include/kvm_api.h.

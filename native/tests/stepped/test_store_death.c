@@ -21,7 +21,7 @@
 #include "ledger.h"
 #include "memory.h"
 
-#define FILE_MOST 65536
+#define FILE_MOST 131072
 #define BREAKPOINT() __asm__ volatile("int3")
 
 enum { BEFORE = 2, AFTER = 3 }; /* the commits that there are */

@@ -1,7 +1,7 @@
 // The smallest program: every request is answered with the same line.
 package main
 
-import "skerry/skerry"
+import "skerry"
 
 func main() {
 	skerry.Serve(func(*skerry.Request) skerry.Response {

@@ -1,0 +1,3 @@
+module skerry
+
+go 1.19

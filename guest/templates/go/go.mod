@@ -1,0 +1,7 @@
+module program
+
+go 1.19
+
+require skerry v0.0.0
+
+replace skerry => ./skerry
