@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "inet.h"
+#include "object_io.h"
 #include "sys_lock.h"
 
 /* What F_SETFL changes. */
