@@ -8,6 +8,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 NATIVE := $(wildcard native/src/*.c native/src/*.h native/include/*.h) guest/include/kvm_api.h
 LISTEN ?= 127.0.0.1:8080
+PACKAGES = nim golang-go lua5.4 liblua5.4-dev sqlite3 libsqlite3-dev jq gawk mawk bc bzip2 \
+	xz-utils zstd git perl python3 nodejs default-jdk-headless musl-tools
 SECONDS = 60
 SEED = 1
 
@@ -42,11 +44,11 @@ check: $(VENV)/dev ## formatting, lint, types, strict C warnings, layers
 	$(MAKE) --no-print-directory -C native strict
 	$(PYTHON) -m pytest -q tests/test_layers.py
 
-languages: $(VENV)/dev ## get Zig, Nim and Go, for the tests of other languages
+languages: $(VENV)/dev ## get Zig, Nim, Go and programs of a distribution, for their tests
 	$(PYTHON) -m pip install -q --no-build-isolation -e '.[languages]'
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
-	then apt-get install -y -q nim golang-go; \
-	else echo "as root on Debian: apt-get install nim golang-go"; fi
+	then apt-get install -y -q $(PACKAGES); \
+	else echo "as root on Debian: apt-get install $(PACKAGES)"; fi
 	@command -v cargo >/dev/null || echo "Rust: https://rustup.rs, or your distribution's cargo (1.82 or newer)"
 
 fuzz: $(VENV)/tools ## fuzz the ELF loader and the host calls (SECONDS_EACH=600)
