@@ -59,8 +59,8 @@ class Peer:
             while line := file.readline():
                 if not self._do(client, *line.split(maxsplit=1)):
                     break
-        self._clients.discard(client)
         client.close()
+        self._clients.discard(client)
 
     def _do(self, client: socket.socket, what: bytes, text: bytes = b"") -> bool:
         """False: it is over."""
