@@ -74,6 +74,8 @@ bench: $(VENV)/dev examples ## measure, print a table, write bench/results/lates
 	$(PYTHON) bench/restart.py
 	$(PYTHON) bench/cold.py
 	$(PYTHON) bench/counters.py
+	$(PYTHON) bench/languages.py
+	$(PYTHON) bench/beyond.py
 
 fmt: $(VENV)/dev ## format everything
 	$(VENV)/bin/ruff format host bench tests native

@@ -7,7 +7,8 @@ from skerry.egress import Policy
 from skerry.fetching import NOBODY, Fetching, Nowhere, Outside
 from skerry.log import Log
 from skerry.message import Request, Response
-from skerry.native import Remains
+from skerry.native import Remains, Vm
+from skerry.ready import ready
 from skerry.started import Started
 from skerry.streaming import gather
 from skerry.telling import Telling
@@ -52,7 +53,7 @@ class Alone:
             response = vm.serve(request)
             while response is None:
                 if vm.waits:
-                    vm.fetched(await self._fetch(vm.wanted(), depth + 1))
+                    await self._supply(vm, depth + 1)
                 elif look and vm.failed:
                     with vm.remains() as left:
                         look(left)
@@ -65,6 +66,12 @@ class Alone:
                 self._upkeep.sync()
             self._upkeep.run_tasks(AT_END)
             return response, has_failed or (bool(vm.rare) and vm.failed)
+
+    async def _supply(self, vm: Vm, depth: int) -> None:
+        if awaited := vm.awaited():
+            await ready(*awaited)
+        else:
+            vm.fetched(await self._fetch(vm.wanted(), depth))
 
     async def _fetch(self, wanted: Wanted, depth: int) -> Fetched:
         name = self._started.config.name

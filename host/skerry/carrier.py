@@ -8,6 +8,7 @@ from skerry.fetching import Gone, while_there
 from skerry.message import Client, Cut, Response, Streamed, Upload
 from skerry.native import Vm
 from skerry.pool import Pool
+from skerry.ready import ready
 from skerry.streaming import SCARCE, Body, take_in
 from skerry.telling import Telling
 from skerry.upkeep import Upkeep
@@ -94,11 +95,18 @@ class Carrier:
         response = None
         while response is None and (vm.busy or vm.waits):
             if vm.waits:
-                vm.fetched(await while_there(client, self._fetch(vm, client)))
+                await while_there(client, self._supply(vm, client))
                 response = vm.go_on()
             else:
                 response = await self.run(vm.resume)
         return response
+
+    async def _supply(self, vm: Vm, client: Client) -> None:
+        """Returns when what (vm) waits for is there, or will not come."""
+        if awaited := vm.awaited():
+            await ready(*awaited)
+        else:
+            vm.fetched(await self._fetch(vm, client))
 
     def synced(self, vm: Vm) -> Awaitable[None] | None:
         return self._upkeep.synced(vm)

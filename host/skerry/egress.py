@@ -106,6 +106,11 @@ def address(text: str) -> Address | None:
         found = ipaddress.ip_address(text)
     except ValueError:
         return None
+    return plain(found)
+
+
+def plain(found: Address) -> Address:
+    """(found), as which it has to be judged: one of IPv4 inside of IPv6 is of IPv4."""
     return getattr(found, "ipv4_mapped", None) or found
 
 
@@ -218,6 +223,14 @@ class Policy:
             return True
         is_named = not address(url.host) and any(e.has_name(url.host) for e in entries)
         return is_named and is_public(found)
+
+    def may_connect(self, found: Address, port: int) -> bool:
+        """Whether a socket may lead to (found), which is plain(). A name says nothing
+        of an address that nobody has looked up; "*" is every public one."""
+        entries = [each for each in self._entries if each.has_port(port)]
+        if any(each.has_address(found) for each in entries):
+            return True
+        return any(each.name == "*" for each in entries) and is_public(found)
 
 
 def judge(wanted: Wanted, policy: Policy) -> Url:

@@ -13,12 +13,15 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import uvloop
 
 from skerry import jail
 from skerry.channel import Channel, Nonsense
 from skerry.child import adopt, die_with
+from skerry.connector import Connector
 from skerry.egress import Policy
 from skerry.errors import SkerryError
 from skerry.log import Log
@@ -45,9 +48,8 @@ class Fetcher:
                 command, fds = await self._channel.receive()
                 if isinstance(command, Allow):
                     self._allow(command)
-                for fd in fds:
-                    channel = Channel[FromWorker](socket.socket(fileno=fd), FromWorker)
-                    task = asyncio.create_task(_Worker(channel, self).run())
+                for work in self._join(fds):
+                    task = asyncio.create_task(work)
                     workers.add(task)
                     task.add_done_callback(workers.discard)
         except EOFError:
@@ -58,14 +60,26 @@ class Fetcher:
             await asyncio.gather(*workers, return_exceptions=True)
             self._channel.close()
 
+    def _join(self, fds: Sequence[int]) -> list[Coroutine[Any, Any, None]]:
+        """What is to be done for the worker that (fds), of Join, lead to."""
+        if not fds:
+            return []
+        asks, door = (socket.socket(fileno=fd) for fd in fds)
+        channel = Channel[FromWorker](asks, FromWorker)
+        return [_Worker(channel, self).run(), Connector(door, self.policy_of).run()]
+
+    def policy_of(self, program: str) -> Policy:
+        """A program that nobody knows may go nowhere."""
+        return self._policies.get(program, Policy())
+
     def _allow(self, command: Allow) -> None:
         self._policies = {
             name: Policy(hosts) for name, hosts in command.programs.items()
         }
 
     async def fetch(self, wanted: Fetch) -> Brought:
-        """What a worker asks for; a program that nobody knows may go nowhere."""
-        policy = self._policies.get(wanted.program, Policy())
+        """What a worker asks for."""
+        policy = self.policy_of(wanted.program)
         got = await self._outgoing.fetch(wanted.wanted, policy)
         return Brought(wanted.id, got)
 

@@ -57,7 +57,7 @@ NOBODY: Client = _Nobody()
 
 
 async def while_there(client: Client, work: Coroutine[None, None, T]) -> T:
-    """What (work) returns; Gone, and its end, when (client) has left."""
+    """What (work) returns; Gone when (client) has left. Then it has ended, too."""
     task = asyncio.ensure_future(work)
     try:
         while not client.is_gone:
@@ -66,7 +66,9 @@ async def while_there(client: Client, work: Coroutine[None, None, T]) -> T:
                 return task.result()
         raise Gone
     finally:
-        task.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
 
 
 class Outside(Protocol):

@@ -174,7 +174,7 @@ KEYS = {
     "allowed_hosts": Key(
         Several("a list of hosts", Host(), 256),
         (),
-        "hosts that sys_fetch may reach; this one always",
+        "hosts that sys_fetch and sockets may reach; sys_fetch this one always",
     ),
     "allow_debug": Key(Flag(), False, "KVM_DEBUG=1, and breakpoints are reported"),
     "stdout": Key(Flag(), True, "print what the program writes"),

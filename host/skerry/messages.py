@@ -176,7 +176,8 @@ class Drain(msgspec.Struct, tag=True):
 
 
 class Outgoing(msgspec.Struct, tag=True):
-    """The descriptor leads to the fetcher, from now on."""
+    """Its descriptors lead to the fetcher from now on: one for what programs fetch, and
+    one for the connections of their sockets."""
 
 
 Command = Add | Use | Settle | Ask | Drain | Outgoing
@@ -217,7 +218,7 @@ class Allow(msgspec.Struct, tag=True):
 
 
 class Join(msgspec.Struct, tag=True):
-    """The descriptor leads to a worker."""
+    """The two descriptors lead to a worker: see Outgoing."""
 
 
 FetcherCommand = Allow | Join

@@ -66,6 +66,7 @@ class Started:
             self.storage,
             look=look,
             trace=self.trace,
+            reaches=bool(self.config.allowed_hosts),
         )
 
     def hold_opener(self, fd: int) -> None:

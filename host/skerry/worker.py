@@ -34,6 +34,7 @@ from skerry.messages import (
     Settled,
     Use,
 )
+from skerry.native import use_connector
 from skerry.parcel import Parcel
 from skerry.remote import Remote
 
@@ -110,8 +111,9 @@ class Worker:
                 connections = self._server.connections if self._server else 0
                 await self._channel.send(Counted(connections, self._app.counts()))
             case Outgoing():
-                sock = socket.socket(fileno=fds[0])
-                self._remote.use(Channel(sock, Brought))
+                channel, door = fds
+                self._remote.use(Channel(socket.socket(fileno=channel), Brought))
+                use_connector(door)
             case Drain():
                 self.end(command.seconds)
 

@@ -374,7 +374,8 @@ static void check_process(void)
         struct region r = p->arena.free[i];
         demand(r.begin < r.end &&
                region_holds(p->arena.whole, r.begin, r.end - r.begin));
-        demand(i == 0 || p->arena.free[i - 1].end < r.begin);
+        uint64_t before = i ? p->arena.free[i - 1].end : 0;
+        demand(before < r.begin || (before == r.begin && before == p->arena.open));
     }
     for (uint32_t fd = 0; fd < DESCRIPTORS; fd++) {
         int index = descriptors_find(&p->files, fd);

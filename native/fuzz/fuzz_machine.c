@@ -75,14 +75,12 @@ static void check_pages(const struct skerry_vm *vm)
 
 static void check_space(const struct space *is, const struct space *was)
 {
-    const struct far_range *a = NULL, *b = NULL;
-    demand(is->ranges.count == was->ranges.count && is->total == was->total);
+    const struct far_range *a = space_next(is, 0), *b = space_next(was, 0);
+    demand(is->total == was->total);
     demand(is->next_table == was->next_table && is->free_table == was->free_table);
-    do {
-        a = space_next(is, a ? a->end : 0);
-        b = space_next(was, b ? b->end : 0);
-        demand(!a == !b && (!a || memcmp(a, b, sizeof(*a)) == 0));
-    } while (a);
+    for (; a && b; a = space_next(is, a->end), b = space_next(was, b->end))
+        demand(a->begin == b->begin && a->end == b->end && a->access == b->access);
+    demand(!a && !b);
 }
 
 static void check_object(const struct object *is, const struct object *was)

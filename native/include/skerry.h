@@ -236,11 +236,12 @@ int skerry_storage_move_back(int control);
 struct skerry_limits {
     uint64_t request_ns;
     uint64_t inline_ns; /* skerry_run returns after about this; 0 = never */
-    int hold;  /* leave the clone as the request left it until skerry_reset: for tests
-                * that look at it */
-    int look;  /* a request that fails is SKERRY_BUSY and SKERRY_FAILED first, for
-                * skerry_vm_remains; skerry_resume goes on with on_error */
-    int trace; /* socket that its calls are told on (struct skerry_call); 0: nobody */
+    int hold;    /* leave the clone as the request left it until skerry_reset: for tests
+                  * that look at it */
+    int look;    /* a request that fails is SKERRY_BUSY and SKERRY_FAILED first, for
+                  * skerry_vm_remains; skerry_resume goes on with on_error */
+    int trace;   /* socket that its calls are told on (struct skerry_call); 0: nobody */
+    int reaches; /* its sockets may lead somewhere: see skerry_connector */
 };
 
 /* A clone that answers requests. (storage) may be NULL. */
@@ -280,7 +281,7 @@ enum {
     SKERRY_HAS_TYPE = 4,
     /* There is no answer yet: */
     SKERRY_BUSY = 16,  /* skerry_resume goes on */
-    SKERRY_WAITS = 32, /* skerry_wanted says what it waits for */
+    SKERRY_WAITS = 32, /* skerry_wanted or skerry_awaited says what it waits for */
     SKERRY_MORE = 64,  /* skerry_post gives the next piece of body */
     /* There is one: */
     SKERRY_FAILED = 128,    /* the request failed, even if on_error has answered */
@@ -341,7 +342,7 @@ enum {
     SKERRY_FETCH_BODY = 16 << 20, /* bytes of a body, there and back */
     SKERRY_FETCHES = 32,          /* of one request */
 };
-/* NULL when it does not wait. */
+/* NULL when it fetches nothing. */
 const struct skerry_wanted *skerry_wanted(const struct skerry_vm *vm);
 
 /* What has come of it: (result) is 0 or -errno; the rest only counts for 0. */
@@ -351,6 +352,16 @@ struct skerry_fetched {
     const char *type, *headers, *content;
     uint64_t type_len, headers_len, content_len;
 };
+
+/* Of a request that is SKERRY_WAITS and fetches nothing: a descriptor that becomes
+ * readable when its connections have news, and (ns) after which it is to go on all the
+ * same, with skerry_go_on or skerry_resume; -1: it does not wait for connections. That
+ * time counts for its limit. */
+int skerry_awaited(const struct skerry_vm *vm, uint64_t *ns);
+
+/* From now on connections of programs are asked for at (fd), a socket of kind
+ * SOCK_SEQPACKET, which stays the caller's: see connector.h. 0 or -errno. */
+int skerry_connector(int fd);
 
 /* Gives the program what it waits for; skerry_go_on or skerry_resume is next. The time
  * since the request became SKERRY_WAITS does not count for its limit. */

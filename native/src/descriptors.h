@@ -19,6 +19,7 @@ enum open_kind {
     OPEN_EVENT,
     OPEN_TIMER,
     OPEN_EPOLL,
+    OPEN_INET,      /* a socket outward, see inet.h */
     OPEN_MEMORY,    /* memfd_create: a file without a name */
     OPEN_FILE,      /* a regular file. From here on: see files.h */
     OPEN_DIRECTORY, /* a listing, see opener.h */

@@ -79,6 +79,11 @@ void machine_set_deadline(struct machine *m, uint64_t deadline)
     watch_begin(&m->watch, earlier(first, m->tick));
 }
 
+uint64_t machine_wakes_at(const struct machine *m)
+{
+    return earlier(earlier(m->deadline, m->asleep), m->process->alarm.due);
+}
+
 void machine_wake(struct machine *m)
 {
     m->asleep = 0;

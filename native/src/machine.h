@@ -60,6 +60,8 @@ struct program_counters {
     uint64_t unknown_syscalls;
     uint64_t logged[SYSCALL_NUMBERS / 64]; /* bit n: system call n has been logged */
     uint64_t logged_calls;                 /* unknown host calls so far */
+    uint32_t connections;                  /* that its machines have now */
+    uint32_t told;                         /* what the log has been told once */
 };
 
 /* A request as it came. */
@@ -116,6 +118,7 @@ struct sleep {
 };
 
 struct fetch;   /* fetch.h */
+struct net;     /* net.h */
 struct threads; /* threads.h */
 /* A host call that was interrupted is made again. */
 enum again { AGAIN_NOT, AGAIN, AGAIN_TO_THE_END };
@@ -143,6 +146,8 @@ struct machine {
     struct tasks *tasks;     /* of storage; while it boots its own, or NULL */
     struct fetch *fetch;     /* what the program waits for, or NULL; malloc'ed */
     uint32_t fetches;        /* of this request */
+    struct net *net;         /* its connections; NULL: there were none */
+    int reaches;             /* the configuration lets it connect to somebody */
     struct threads *threads; /* NULL: there is but one */
     int booting;             /* start-up calls are allowed */
     int warming;     /* serves requests that nobody has made, before it is frozen */
@@ -193,6 +198,9 @@ int machine_watch(struct machine *m, struct skerry_error *err);
 
 /* What runs now ends at (deadline); for the thread that runs it. */
 void machine_set_deadline(struct machine *m, uint64_t deadline);
+
+/* When the program, which sleeps, has to be looked at again, on clock_now(). */
+uint64_t machine_wakes_at(const struct machine *m);
 
 /* The program sleeps no more. */
 void machine_wake(struct machine *m);

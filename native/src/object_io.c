@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "sending.h"
 #include "waits.h"
 
 struct kind {
@@ -20,6 +23,7 @@ static const struct kind kinds[OPEN_FILE] = {
     [OPEN_EVENT] = {event_read, event_write, event_ready, 0600},
     [OPEN_TIMER] = {timer_read, NULL, timer_ready, 0600},
     [OPEN_EPOLL] = {NULL, NULL, epoll_ready, 0600},
+    [OPEN_INET] = {inet_read, inet_write, inet_ready, S_IFSOCK | 0777},
     [OPEN_MEMORY] = {memory_read, memory_write, NULL, S_IFREG | 0777},
 };
 
@@ -116,9 +120,20 @@ long close_number(struct call *c, uint32_t fd)
         return index;
     struct open_file was = d->open[index];
     long ret = files_close(&m->files, d, fd, m->deadline);
-    if (d->open[index].kind == OPEN_NONE && is_object(&was))
+    if (d->open[index].kind == OPEN_NONE && is_object(&was)) {
+        inet_closed(m, &was);
         objects_closed(&m->objects, d, &was);
+    }
     return ret;
+}
+
+/* As Linux: the signal, and if the program goes on, the error. */
+long object_broken(struct call *c)
+{
+    const struct signal_info info = {.signal = SIGPIPE, .code = SI_USER, .word = {1}};
+    if (!(c->flags & MSG_NOSIGNAL))
+        sending_to_itself(c->m, &info);
+    return -EPIPE;
 }
 
 long object_wait(struct call *c, const struct open_file *file, uint64_t wake,
@@ -148,6 +163,8 @@ uint32_t ready_wakes(const struct machine *m, int index, uint32_t events)
                     ? (file->flags & O_ACCMODE) == O_RDONLY
                     : !!(events & (uint32_t)~(POLLOUT | POLLWRNORM));
     int writes = file->kind == OPEN_PIPE ? !reads : !!(events & (POLLOUT | POLLWRNORM));
+    if (file->kind == OPEN_INET)
+        return inet_wakes(m, file, reads, writes);
     const struct object *in = objects_find(o, file->object, kind);
     const struct object *out = pair ? objects_find(o, file->other, kind) : in;
     uint32_t wakes =

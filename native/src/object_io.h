@@ -47,6 +47,10 @@ uint32_t object_mode(const struct open_file *file);
 long object_wait(struct call *c, const struct open_file *file, uint64_t wake,
                  const char *what);
 
+/* Nobody reads what it writes: SIGPIPE, unless it is sent with MSG_NOSIGNAL, and
+ * -EPIPE. */
+long object_broken(struct call *c);
+
 /* poll(): the events that open file (index) is ready for, of any kind of file. */
 uint32_t ready_events(const struct machine *m, int index);
 
@@ -77,9 +81,12 @@ long memory_resize(struct machine *m, const struct open_file *file, uint64_t siz
 typedef long object_call(struct call *c, struct open_file *file,
                          const struct buffers *b);
 object_call pipe_read, pipe_write, event_read, event_write, timer_read, memory_read,
-    memory_write;
+    memory_write, inet_read, inet_write;
 typedef uint32_t object_look(const struct machine *m, const struct open_file *file);
-object_look pipe_ready, event_ready, timer_ready, epoll_ready;
+object_look pipe_ready, event_ready, timer_ready, epoll_ready, inet_ready;
+uint32_t inet_wakes(const struct machine *m, const struct open_file *file, int reads,
+                    int writes);
+void inet_closed(struct machine *m, const struct open_file *was);
 uint64_t timer_at(const struct machine *m, const struct open_file *file);
 uint64_t epoll_at(const struct machine *m, const struct open_file *file);
 

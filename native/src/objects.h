@@ -53,6 +53,15 @@ struct watched {
     uint8_t fd, index;
 };
 
+#define INET_OPTIONS 8
+
+/* A socket that may be connected to another host: what the program has set of it. */
+struct inet {
+    uint16_t family;
+    int32_t option[INET_OPTIONS]; /* see sys_sockopt.c */
+    uint64_t receive_ns, send_ns; /* that it waits at most, 0 = for ever */
+};
+
 struct object {
     uint8_t kind; /* enum open_kind; a socket's two are pipes */
     uint8_t changed;
@@ -62,6 +71,7 @@ struct object {
         struct event event;
         struct timer timer;
         struct epoll epoll;
+        struct inet inet;
         uint64_t size; /* of OPEN_MEMORY; zeros behind (room) */
     };
     uint64_t room; /* bytes at (data) */

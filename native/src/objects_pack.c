@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "error.h"
 #include "objects.h"
@@ -60,6 +61,9 @@ static int is_sound(const struct object *at)
                at->room <= WATCH_MAX * sizeof(struct watched);
     case OPEN_TIMER:
         return at->room == 0 && at->timer.clock <= INT8_MAX;
+    case OPEN_INET:
+        return at->room == 0 &&
+               (at->inet.family == AF_INET || at->inet.family == AF_INET6);
     case OPEN_EVENT:
         return at->room == 0 && at->event.count < UINT64_MAX;
     default:

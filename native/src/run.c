@@ -10,9 +10,11 @@
 #include "deliver.h"
 #include "fault.h"
 #include "hostcall.h"
+#include "net.h"
 #include "stubs.h"
 #include "syscall.h"
 #include "turns.h"
+#include "waiting.h"
 #include "x86.h"
 
 static int fail(struct machine *m, const char *why)
@@ -232,6 +234,32 @@ static struct timespec timespec_of(uint64_t ns)
                              .tv_nsec = (long)(ns % 1000000000UL)};
 }
 
+/* Waits for connections. Nothing of the host waits meanwhile, but for a piece of a
+ * body, which is made on a thread that may. */
+static int wait_outside(struct machine *m, uint64_t pause)
+{
+    int stop = on_signal(m, 0);
+    if (stop != GO_ON)
+        return stop;
+    if (deliver_alarm_due(m, clock_now()))
+        return on_alarm(m);
+    int news = net_news(m->net);
+    if (!news && clock_now() < m->asleep) {
+        if (!m->exchange.stream.in_piece)
+            return STOP_OUTSIDE;
+        if (pause)
+            return STOP_BUSY;
+        net_wait(m->net, machine_wakes_at(m));
+        return GO_ON;
+    }
+    if (news && m->threads)
+        waiting_end_again(m->threads);
+    if (m->threads)
+        return wake_threads(m);
+    machine_wake(m);
+    return GO_ON;
+}
+
 /* Sleeps in the program's place; a kick ends it as it ends KVM_RUN, and so does an
  * alarm. */
 static int sleep_on(struct machine *m, uint64_t pause)
@@ -279,6 +307,8 @@ static int go_on(struct machine *m, uint64_t pause)
 {
     if (m->again)
         return make_again(m, pause);
+    if (m->asleep && m->net && (m->waits || m->threads))
+        return wait_outside(m, pause);
     if (m->asleep)
         return sleep_on(m, pause);
     if (m->waits)

@@ -13,6 +13,7 @@ enum stop {
     STOP_FAILED,   /* see reason; the machine must not be used again but for on_error */
     STOP_STORAGE,  /* it calls storage: answer with vcpu_return, then run again */
     STOP_BUSY,     /* (pause) is over; run again to go on */
+    STOP_OUTSIDE,  /* it waits for its connections: run again when they have news */
     STOP_FETCH,    /* it waits for m->fetch: call fetch_end, then run again */
 };
 

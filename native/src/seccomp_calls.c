@@ -108,7 +108,8 @@ const struct seccomp_call seccomp_calls[] = {
     CALL(recvfrom),
     CALL(recvmsg),                          /* and descriptors, from the supervisor */
     CALL_IF(sendto, IS_NULL(4)),            /* on a connection, to nobody else */
-    CALL(sendmsg),                          /* and descriptors, to the supervisor */
+    /* And descriptors, to the supervisor. With this flag it connects, unseen by Landlock. */
+    CALL_IF(sendmsg, NONE_OF(2, MSG_FASTOPEN)),
     CALL(readv),                            /* libuv, more than one buffer */
     CALL(writev),                           /* libuv, more than one buffer */
     CALL(shutdown),                         /* the end of a response without a length */
@@ -123,6 +124,7 @@ const struct seccomp_call seccomp_calls[] = {
     /* Descriptors, and waiting for them. */
     CALL(close),
     IOCTL(FIONBIO),
+    IOCTL(FIONREAD),        /* a guest's socket: how much can be read */
     IOCTL(FIOCLEX),
     FCNTL(F_GETFL),
     FCNTL(F_SETFL),

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fetch.h"
+#include "net.h"
 #include "remains.h"
 #include "upload.h"
 
@@ -168,10 +169,11 @@ static void carry_on(struct skerry_vm *vm, uint64_t pause, struct skerry_reply *
         vm->began += clock_now() - vm->shown; /* that is no time of the request */
     do {
         stop = vm->shown ? STOP_FAILED : run_callback(vm, pause);
-        if (stop == STOP_BUSY || stop == STOP_FETCH || stop == STOP_RETURNED) {
-            uint32_t flag = stop == STOP_BUSY    ? SKERRY_BUSY
-                            : stop == STOP_FETCH ? SKERRY_WAITS
-                                                 : SKERRY_MORE;
+        if (stop == STOP_BUSY || stop == STOP_FETCH || stop == STOP_OUTSIDE ||
+            stop == STOP_RETURNED) {
+            uint32_t flag = stop == STOP_BUSY       ? SKERRY_BUSY
+                            : stop == STOP_RETURNED ? SKERRY_MORE
+                                                    : SKERRY_WAITS;
             *reply = (struct skerry_reply){.flags = flag};
             return;
         }
@@ -232,6 +234,16 @@ const struct skerry_wanted *skerry_wanted(const struct skerry_vm *vm)
 void skerry_fetched(struct skerry_vm *vm, const struct skerry_fetched *got)
 {
     fetch_end(&vm->machine, got);
+}
+
+int skerry_awaited(const struct skerry_vm *vm, uint64_t *ns)
+{
+    const struct machine *m = &vm->machine;
+    uint64_t now = clock_now(), until = machine_wakes_at(m);
+    if (m->fetch || !m->net)
+        return -1;
+    *ns = until > now ? until - now : 0;
+    return m->net->epoll;
 }
 
 int skerry_reset(struct skerry_vm *vm)

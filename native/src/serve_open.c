@@ -20,6 +20,7 @@ int skerry_vm_open(struct skerry_snapshot *snapshot, struct skerry_storage *stor
     int ret = vm->out ? 0 : skerry_fail(err, "clone");
     if (ret == 0)
         ret = machine_open(&vm->machine, snapshot, 0, &vm->process, console, err);
+    vm->machine.reaches = limits->reaches;
     if (ret == 0)
         ret = trace_open(limits->trace, 0, &vm->machine.trace, err);
     if (ret < 0) {

@@ -15,6 +15,7 @@
 #include "home.h"
 #include "memory.h"
 #include "near.h"
+#include "net.h"
 #include "x86.h"
 
 /* A longer list is dropped, not kept: copying 256 pages costs about 20 us, and a
@@ -190,6 +191,7 @@ void machine_close(struct machine *m)
         tasks_close(m->tasks);
     regexes_restore(&m->regexes, &(struct regexes){0});
     objects_restore(&m->objects, NULL);
+    net_close(&m->net);
     free(m->fetch);
     trace_close(m->trace);
     threads_close(m->threads);
@@ -278,6 +280,7 @@ int machine_reset(struct machine *m, const struct skerry_snapshot *s)
     m->touched = 0;
     if (m->files.count)
         files_drop(&m->files);
+    net_close(&m->net);
     if (m->regexes.changed)
         regexes_restore(&m->regexes, &s->regexes);
     if (m->threads && threads_restore(&m->threads, s->threads) < 0)

@@ -6,6 +6,7 @@
 #include <poll.h>
 
 #include "epoll_set.h"
+#include "net.h"
 #include "object_io.h"
 #include "waits.h"
 
@@ -111,6 +112,8 @@ static long wait(struct call *c, uint64_t limit_ns)
         return ret;
     if (h.file->kind != OPEN_EPOLL)
         return -EINVAL;
+    if (m->net)
+        net_look(m->net); /* first: what wakes from here on is not missed */
     struct object *at = objects_change(&m->objects, h.file->object, OPEN_EPOLL);
     long told = at ? tell_all(m, at, c->arg[1], (uint64_t)most) : -EBADF;
     if (told || !limit_ns)

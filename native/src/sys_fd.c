@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
+#include "inet.h"
 #include "object_io.h"
 #include "sys_lock.h"
 
@@ -156,7 +157,9 @@ static long tell_bytes(struct call *c, const struct handle *h)
 {
     struct stat st;
     int kind = h->file->kind, bytes = 0;
-    if (kind == OPEN_PIPE || kind == OPEN_SOCKET)
+    if (kind == OPEN_INET)
+        bytes = (int)inet_bytes(c->m, h->file);
+    else if (kind == OPEN_PIPE || kind == OPEN_SOCKET)
         bytes = (int)pipe_bytes(c->m, h->file);
     else if (kind < OPEN_MEMORY || kind == OPEN_DIRECTORY)
         return kind == OPEN_EPOLL ? -EINVAL : -ENOTTY;

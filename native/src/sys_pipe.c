@@ -2,11 +2,9 @@
  * to itself: nobody else has an end. */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 
 #include "object_io.h"
-#include "sending.h"
 #include "waits.h"
 
 /* Tells if something open reads, or writes, pipe (number). */
@@ -126,15 +124,6 @@ static long put_bytes(struct call *c, struct object *at, const struct buffers *b
     return done ? (long)done : ret;
 }
 
-/* As Linux: the signal, and if the program goes on, the error. */
-static long broken_pipe(struct call *c)
-{
-    const struct signal_info info = {.signal = SIGPIPE, .code = SI_USER, .word = {1}};
-    if (!c->quiet)
-        sending_to_itself(c->m, &info);
-    return -EPIPE;
-}
-
 /* A write that does not fit ends early, also if it may wait: when it is made again,
  * nothing may have been written. */
 long pipe_write(struct call *c, struct open_file *file, const struct buffers *b)
@@ -142,11 +131,11 @@ long pipe_write(struct call *c, struct open_file *file, const struct buffers *b)
     int number = written(file);
     struct object *at = objects_change(&c->m->objects, (uint8_t)number, OPEN_PIPE);
     if (!at)
-        return file->kind == OPEN_SOCKET ? broken_pipe(c) : -EBADF;
+        return file->kind == OPEN_SOCKET ? object_broken(c) : -EBADF;
     if (!b->total)
         return 0;
     if (!has_end(c->m, number, 0))
-        return broken_pipe(c);
+        return object_broken(c);
     int ret = objects_grow(&c->m->objects, at, PIPE_PAGES * PIPE_PAGE);
     if (ret < 0)
         return ret;

@@ -64,10 +64,11 @@ static long move(struct machine *m, const struct remap *r)
     return left < 0 ? left : to;
 }
 
-/* Grows by moving, as Linux may. */
+/* Grows by moving, as Linux may. Stacks stay where they are. */
 static long resize_near(struct machine *m, const struct remap *r)
 {
-    if (!near_is_mapped(m, r->addr, r->old))
+    if (!region_holds(m->mem.layout.program, r->addr, r->old) ||
+        !near_is_mapped(m, r->addr, r->old))
         return -EFAULT;
     if (r->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) || r->len > r->old)
         return move(m, r);

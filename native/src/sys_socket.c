@@ -1,9 +1,10 @@
-/* sys_socket.c: socketpair, the one way to a socket that there is: a stream between two
- * numbers of one program, which is a pipe each way. */
+/* sys_socket.c: what is done with sockets, outward (inet.h) or of a pair; and how a
+ * pair is made: a stream between two numbers of one program, which is a pipe each way.
+ */
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "object_io.h"
+#include "inet.h"
 
 #define TYPE_BITS 0xfu
 #define KNOWN_FLAGS ((uint32_t)(MSG_NOSIGNAL | MSG_DONTWAIT))
@@ -47,41 +48,67 @@ long sys_socketpair(struct call *c)
     return give_both(c, first, second, c->arg[3]);
 }
 
-static int socket_of(const struct call *c, struct handle *h)
+int socket_of(const struct call *c, struct handle *h)
 {
     int ret = handle_of(c, h);
-    return ret == 0 && h->file->kind != OPEN_SOCKET ? -ENOTSOCK : ret;
-}
-
-/* (all) of a message, which is a read or a write with flags for this one time. */
-static long message(struct call *c, object_call *all)
-{
-    struct handle h;
-    uint32_t flags = (uint32_t)c->arg[3];
-    const struct guest_buffer one = {c->arg[1], c->arg[2]};
-    int ret = socket_of(c, &h);
     if (ret < 0)
         return ret;
-    if (flags & ~KNOWN_FLAGS)
-        return -EOPNOTSUPP;
-    struct open_file file = *h.file;
-    file.flags |= flags & MSG_DONTWAIT ? O_NONBLOCK : 0;
-    return all(c, &file, &(struct buffers){&one, 1, one.len});
+    return h->file->kind == OPEN_SOCKET || h->file->kind == OPEN_INET ? 0 : -ENOTSOCK;
 }
 
+/* The same socket with (flags) of a message, for this one time. 0 or -EOPNOTSUPP. */
+static int with_flags(const struct handle *h, uint32_t flags, uint32_t known,
+                      struct open_file *file)
+{
+    *file = *h->file;
+    file->flags |= flags & MSG_DONTWAIT ? O_NONBLOCK : 0;
+    return flags & ~known ? -EOPNOTSUPP : 0;
+}
+
+long message_read(struct call *c, const struct handle *h, uint32_t flags,
+                  const struct buffers *b)
+{
+    struct open_file file;
+    uint32_t peek = h->file->kind == OPEN_INET ? MSG_PEEK : 0;
+    int ret = with_flags(h, flags, KNOWN_FLAGS | MSG_CMSG_CLOEXEC | peek, &file);
+    c->flags = (int)(flags & peek);
+    return ret < 0 ? ret : object_read(c, &file, b);
+}
+
+long message_write(struct call *c, const struct handle *h, uint32_t flags,
+                   const struct buffers *b)
+{
+    struct open_file file;
+    int ret = with_flags(h, flags, KNOWN_FLAGS, &file);
+    c->flags = (int)(flags & MSG_NOSIGNAL);
+    return ret < 0 ? ret : object_write(c, &file, b);
+}
+
+/* A stream that is connected has no use for an address; one of a pair minds. */
 long sys_sendto(struct call *c)
 {
-    if (c->arg[4])
-        return -EISCONN;
-    c->quiet = !!(c->arg[3] & MSG_NOSIGNAL);
-    return message(c, pipe_write);
+    struct handle h;
+    const struct guest_buffer one = {c->arg[1], c->arg[2]};
+    int ret = socket_of(c, &h);
+    if (ret == 0 && c->arg[4] && h.file->kind == OPEN_SOCKET)
+        ret = -EISCONN;
+    if (ret < 0)
+        return ret;
+    return message_write(c, &h, (uint32_t)c->arg[3],
+                         &(struct buffers){&one, 1, one.len});
 }
 
 /* Whoever sends has no address to tell. */
 long sys_recvfrom(struct call *c)
 {
+    struct handle h;
     const uint32_t none = 0;
-    long n = message(c, pipe_read);
+    const struct guest_buffer one = {c->arg[1], c->arg[2]};
+    int ret = socket_of(c, &h);
+    if (ret < 0)
+        return ret;
+    long n =
+        message_read(c, &h, (uint32_t)c->arg[3], &(struct buffers){&one, 1, one.len});
     if (n >= 0 && c->arg[4] && c->arg[5] && !c->waits &&
         guest_write(&c->m->mem, c->arg[5], &none, sizeof(none)) < 0)
         return -EFAULT;
@@ -98,6 +125,8 @@ long sys_shutdown(struct call *c)
         return ret;
     if (how > SHUT_RDWR)
         return -EINVAL;
+    if (h.file->kind == OPEN_INET)
+        return inet_shutdown(c->m, h.file, (int)how);
     struct open_file was = *h.file;
     if (how != SHUT_WR)
         h.file->object = 0;

@@ -11,7 +11,7 @@ struct call {
     struct machine *m;
     uint64_t arg[6];
     int ends;  /* set by a handler: the program does not go on */
-    int quiet; /* likewise: a pipe without a reader raises no signal */
+    int flags; /* MSG_NOSIGNAL and MSG_PEEK, of a message that is read or written */
     int waits; /* likewise: the call has no answer yet, and will be made again */
 };
 
@@ -80,6 +80,8 @@ syscall_handler sys_lseek, sys_getdents64, sys_ftruncate, sys_fsync;
 syscall_handler sys_close, sys_dup, sys_dup2, sys_dup3, sys_fcntl, sys_ioctl;
 syscall_handler sys_pipe, sys_pipe2, sys_socketpair, sys_sendto, sys_recvfrom,
     sys_shutdown;
+syscall_handler sys_socket, sys_connect, sys_bind, sys_listen, sys_getsockname,
+    sys_getpeername, sys_getsockopt, sys_setsockopt, sys_sendmsg, sys_recvmsg;
 syscall_handler sys_memfd_create;
 syscall_handler sys_eventfd, sys_eventfd2, sys_timerfd_create, sys_timerfd_settime;
 syscall_handler sys_timerfd_gettime, sys_epoll_create, sys_epoll_create1, sys_epoll_ctl;

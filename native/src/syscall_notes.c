@@ -11,7 +11,9 @@
 
 /* Why whole families are not there. */
 #define PROCESS "a guest is one process"
-#define NETWORK "no network: sys_fetch() reaches other hosts"
+#define INWARD "EOPNOTSUPP: sockets lead outward only"
+#define OPTIONS "errors, kinds, time-outs, TCP_NODELAY; a few others are kept only"
+#define ONE_MESSAGE "one message a call"
 #define HOST "nothing of the host is the guest's to change"
 #define NAMES "files are read and written; what has a name stays as it is"
 #define ATTRIBUTES "EOPNOTSUPP: nothing has extended attributes"
@@ -23,7 +25,8 @@
 #define PLACES "memory stays where it is"
 
 /* What several calls lack. */
-#define PAIR "of the ends of a socketpair; "
+#define OUTWARD "TCP to where allowed_hosts has the address; "
+#define FLAGS "no flags but MSG_NOSIGNAL, MSG_DONTWAIT"
 #define LIMITS "downwards only; of what is set, only RLIMIT_NOFILE is kept"
 
 /* clang-format off */
@@ -68,21 +71,21 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     PARTIAL(alarm, "an alarm of start-up ends with it"),
     PARTIAL(setitimer, "ITIMER_REAL; an alarm of start-up ends with it"),
     FULL(getpid, "1"),
-    REFUSED(socket, NETWORK),
-    REFUSED(connect, NETWORK),
-    REFUSED(accept, NETWORK),
-    PARTIAL(sendto, PAIR "MSG_NOSIGNAL and MSG_DONTWAIT only"),
-    PARTIAL(recvfrom, PAIR "MSG_NOSIGNAL and MSG_DONTWAIT only"),
-    REFUSED(sendmsg, NETWORK),
-    REFUSED(recvmsg, NETWORK),
-    PARTIAL(shutdown, PAIR "SHUT_RD drops what has not been read"),
-    REFUSED(bind, NETWORK),
-    REFUSED(listen, NETWORK),
-    REFUSED(getsockname, NETWORK),
-    REFUSED(getpeername, NETWORK),
+    PARTIAL(socket, "AF_INET, AF_INET6, SOCK_STREAM: outward"),
+    PARTIAL(connect, OUTWARD "in requests only, 16 at a time"),
+    REFUSED(accept, INWARD),
+    PARTIAL(sendto, FLAGS "; a full socket takes what fits"),
+    PARTIAL(recvfrom, FLAGS " and, outward, MSG_PEEK"),
+    PARTIAL(sendmsg, FLAGS "; nothing beside the bytes"),
+    PARTIAL(recvmsg, FLAGS " and, outward, MSG_PEEK"),
+    PARTIAL(shutdown, "of a pair, SHUT_RD drops what has not been read"),
+    REFUSED(bind, "EACCES: sockets lead outward only"),
+    REFUSED(listen, INWARD),
+    PARTIAL(getsockname, "no address before there is a connection"),
+    PARTIAL(getpeername, "outward only; the ends of a pair have no names"),
     PARTIAL(socketpair, "AF_UNIX, SOCK_STREAM"),
-    REFUSED(setsockopt, NETWORK),
-    REFUSED(getsockopt, NETWORK),
+    PARTIAL(setsockopt, OPTIONS),
+    PARTIAL(getsockopt, OPTIONS),
     PARTIAL(clone, "threads, 64 at most; in storage at start-up only"),
     REFUSED(fork, PROCESS),
     REFUSED(vfork, PROCESS),
@@ -296,7 +299,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     FULL(eventfd, "64 descriptors"),
     PARTIAL(timerfd_settime, "no ECANCELED when the clock is set"),
     FULL(timerfd_gettime, ""),
-    REFUSED(accept4, NETWORK),
+    REFUSED(accept4, INWARD),
     FULL(eventfd2, "64 descriptors"),
     FULL(epoll_create1, "64 descriptors"),
     FULL(dup3, "64 descriptors"),
@@ -305,7 +308,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     FULL(pwritev, "8 MiB a call"),
     FULL(rt_tgsigqueueinfo, QUEUING),
     REFUSED(perf_event_open, HOST),
-    REFUSED(recvmmsg, NETWORK),
+    REFUSED(recvmmsg, ONE_MESSAGE),
     REFUSED(fanotify_init, HOST),
     REFUSED(fanotify_mark, HOST),
     PARTIAL(prlimit64, LIMITS),
@@ -313,7 +316,7 @@ static const struct syscall_note notes[SYSCALL_NUMBERS] = {
     REFUSED(open_by_handle_at, HOST),
     REFUSED(clock_adjtime, HOST),
     PARTIAL(syncfs, "nothing is flushed: fsync does that"),
-    REFUSED(sendmmsg, NETWORK),
+    REFUSED(sendmmsg, ONE_MESSAGE),
     REFUSED(setns, PROCESS),
     FULL(getcpu, "CPU 0 of node 0"),
     REFUSED(process_vm_readv, PROCESS),

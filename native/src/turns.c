@@ -1,6 +1,7 @@
 /* turns.c: see turns.h. */
 #include "turns.h"
 
+#include "net.h"
 #include "swap.h"
 #include "waiting.h"
 
@@ -18,7 +19,7 @@ static void tick_at(struct machine *m, uint64_t time)
 void turns_more(struct machine *m)
 {
     uint64_t time = waiting_first_time(m->threads);
-    if (waiting_others(m->threads)) {
+    if (waiting_others(m->threads) || m->net) {
         uint64_t slice = clock_now() + SLICE_NS;
         time = time && time < slice ? time : slice;
     }
@@ -54,7 +55,7 @@ int turns_next(struct machine *m)
     if (next)
         return go_to(m, (uint32_t)(next - t->at));
     m->asleep = waiting_first_time(t);
-    if (!m->asleep && m->process->alarm.due)
+    if (!m->asleep && (m->process->alarm.due || m->net))
         m->asleep = UINT64_MAX;
     if (!m->asleep)
         return machine_fail(m, "deadlock: all threads wait for each other");
@@ -109,6 +110,8 @@ int turns_tick(struct machine *m)
         tick_at(m, now); /* again, soon */
         return 0;
     }
+    if (m->net && net_news(m->net))
+        waiting_end_again(m->threads);
     waiting_last(m->threads, threads_current(m->threads));
     return turns_next(m);
 }

@@ -28,7 +28,8 @@ long waits_duration(struct call *c, uint64_t addr, uint64_t *ns)
 /* Tells if nothing else can happen to a program that waits. */
 static int is_alone(const struct machine *m)
 {
-    return !m->threads && !m->process->alarm.due && !process_signals_ready(m->process);
+    return !m->threads && !m->net && !m->process->alarm.due &&
+           !process_signals_ready(m->process);
 }
 
 long wait_until_ready(struct call *c, uint64_t wake, const char *what)
@@ -42,7 +43,8 @@ long wait_until_ready(struct call *c, uint64_t wake, const char *what)
         return machine_fail(c->m, "time limit reached");
     }
     c->waits = 1;
-    c->m->asleep = wake == WAITS_FOR_EVER && !c->m->process->alarm.due ? 0 : wake;
+    c->m->asleep =
+        wake == WAITS_FOR_EVER && !c->m->process->alarm.due && !c->m->net ? 0 : wake;
     return 0;
 }
 

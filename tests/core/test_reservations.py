@@ -17,8 +17,7 @@ PROGRAM = (
     + r"""
 #define TB (1024 * GB)
 #define RESERVE (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
-#define IN(p, n) ((char *)(p) + (n))
-static unsigned long unit = GB; /* of what is reserved; a page, where that is compared */
+static unsigned long unit = GB; /* of what is reserved; less, where that is compared */
 #define RESULT(call) IS(result((long)(call)))
 static long as_wished(char *p, char *wish) { return p == wish ? 0 : -1; }
 
@@ -26,7 +25,8 @@ static long as_wished(char *p, char *wish) { return p == wish ? 0 : -1; }
  * pieces; what it does not need any more goes back. */
 static void go(void)
 {
-    char *arena = (char *)0xc000000000, *index = mmap(0, unit, PROT_NONE, RESERVE, -1, 0);
+    char *arena = (char *)0xc000000000;
+    char *index = mmap(0, unit, PROT_NONE, RESERVE, -1, 0);
     size_t levels[] = {unit / 8, unit / 2, unit, unit * 4, unit * 32};
     for (int i = 0; i < 5; i++)
         IS(mmap(0, levels[i], PROT_NONE, RESERVE, -1, 0) != MAP_FAILED);

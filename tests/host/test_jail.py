@@ -35,6 +35,7 @@ ATTEMPTS = {
     "connect": (42, "0, 0, 0"),
     "bind": (49, "0, 0, 0"),
     "sendto": (44, "1, b'x', 1, 0, b'address', 7"),
+    "sendmsg that connects": (46, "1, 0, 0x20000000"),  # MSG_FASTOPEN
     "setsockopt": (54, "0, 1, 26, 0, 0"),  # SO_ATTACH_FILTER
     "socketpair of datagrams": (53, "1, 2, 0, ctypes.create_string_buffer(8)"),
     "openat": (257, "-100, b'/tmp/new', 0x41, 0o600"),  # O_WRONLY | O_CREAT

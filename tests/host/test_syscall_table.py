@@ -43,7 +43,7 @@ def test_the_table_as_json_has_every_call_by_number(capsys):
     assert [row["number"] for row in rows] == sorted(row["number"] for row in rows)
     by_name = {row["name"]: row for row in rows}
     assert by_name["read"]["status"] == "full"
-    assert by_name["socket"]["status"] == "refused"
+    assert by_name["fork"]["status"] == "refused"
     assert len(rows) > 350
 
 

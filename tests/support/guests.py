@@ -3,14 +3,16 @@
 import errno
 import hashlib
 import os
+import select
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from skerry import native
+from skerry import egress, native
 from skerry.allowed import Policy
+from skerry.connector import open_connector
 from skerry.message import Request, Response
 from skerry.opener import open_door
 from skerry.streaming import gather
@@ -66,7 +68,7 @@ class Guest:
     get() and request() serve one request and reset the clone; one that has to be
     discarded is replaced by a new clone. With (hold) clones stay as a request left them
     until then; (more) is BootOptions. What the program fetches comes from
-    (fetch).
+    (fetch); its sockets may lead to (hosts), entries of allowed_hosts.
     """
 
     def __init__(
@@ -85,10 +87,14 @@ class Guest:
         environment: Sequence[str] = ("KVM_NAME=test",),
         allowed: Policy | None = None,
         fetch: Callable[[Wanted], Fetched] = lambda wanted: failed(errno.EAGAIN),
+        hosts: Sequence[str] = (),
         hold: bool = True,
         **more: Any,
     ) -> None:
         self._fetch = fetch
+        self._reaches = bool(hosts)
+        if hosts:
+            native.use_connector(open_connector(egress.Policy(hosts)))
         self._hold = hold
         self._held = ExitStack()
         self._limit = limit
@@ -141,7 +147,13 @@ class Guest:
     def clone(self) -> native.Vm:
         """One more clone; its owner closes it."""
         return native.Vm(
-            self.snapshot, self.console, self._limit, 0.0, self.storage, hold=self._hold
+            self.snapshot,
+            self.console,
+            self._limit,
+            0.0,
+            self.storage,
+            hold=self._hold,
+            reaches=self._reaches,
         )
 
     def request(self, request: Request) -> Response:
@@ -149,7 +161,7 @@ class Guest:
         response = self.vm.serve(request)
         while response is None:
             if self.vm.waits:
-                self.vm.fetched(self._fetch(self.vm.wanted()))
+                self._supply()
             response = self.vm.resume()
         if self.vm.rare and self.vm.streams:
             response = gather(self.vm, response)
@@ -160,6 +172,14 @@ class Guest:
             self.vm.close()
             self.vm = self.clone()
         return response
+
+    def _supply(self) -> None:
+        """Waits for what the clone waits for, or fetches it."""
+        if awaited := self.vm.awaited():
+            fd, seconds = awaited
+            select.select([fd], [], [], seconds)
+        else:
+            self.vm.fetched(self._fetch(self.vm.wanted()))
 
     def get(
         self, url: str = "/", headers: bytes = b"Host: test\r\n", method: str = "GET"

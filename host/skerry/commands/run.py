@@ -10,12 +10,14 @@ from pathlib import Path
 from skerry.alone import Alone
 from skerry.config import AllowedPath, defaults
 from skerry.config import Program as Config
+from skerry.connector import open_connector
 from skerry.egress import Policy, parse_entry
 from skerry.errors import SkerryError
 from skerry.keys import Host
 from skerry.log import Log
 from skerry.machine import check_machine
 from skerry.message import Request, Response
+from skerry.native import use_connector
 from skerry.plain import run_plain
 from skerry.start import start
 from skerry.tracing.decode import CUT, Call
@@ -52,7 +54,8 @@ def add(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         action="append",
         default=[],
         metavar="HOST",
-        help="a host that sys_fetch may reach, as in allowed_hosts; may be repeated",
+        help="a host that sys_fetch and sockets may reach, as in allowed_hosts; may be "
+        "repeated",
     )
     parser.add_argument(
         "--core",
@@ -229,7 +232,9 @@ def run_request(arguments: argparse.Namespace, trace: int) -> int:
     request = make_request(arguments)
     log, config = Log(sys.stderr), configure(arguments)
     autopsy = Autopsy(arguments.program, arguments.core, log)
-    outside = _Direct(Policy(config.allowed_hosts))
+    policy = Policy(config.allowed_hosts)
+    use_connector(open_connector(policy))
+    outside = _Direct(policy)
     program = Alone(start(config, log, look=autopsy, trace=trace), log, outside)
     try:
         check_size(request, program.body_limit)

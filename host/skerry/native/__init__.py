@@ -6,6 +6,7 @@ be used from any thread.
 """
 
 from skerry.native.boot import BootOptions, Exited, Warming, boot, check_program
+from skerry.native.connections import use_connector
 from skerry.native.console import Console, Stream
 from skerry.native.failure import Failure
 from skerry.native.jail import JailFacts, enter_jail, prepare_jail
@@ -52,4 +53,5 @@ __all__ = [
     "open_kvm",
     "prepare_jail",
     "probe",
+    "use_connector",
 ]

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Sequence
 
 from skerry.message import Request, Response
+from skerry.native.connections import awaited_by
 from skerry.native.console import Console
 from skerry.native.failure import Failure, text_of
 from skerry.native.fetch import give_fetched, wanted_of
@@ -43,7 +44,8 @@ class Vm(Owner):
     that is not 0. With (hold) the clone stays as the request left it until reset(): for
     tests that look at it. With (look) a request that fails is handed back as busy, and
     as failed, before on_error: for remains(). Its calls are told on the socket (trace),
-    which stays the caller's; 0: nobody is told.
+    which stays the caller's; 0: nobody is told. Its sockets lead nowhere unless it
+    (reaches) somebody.
     """
 
     _close = lib.skerry_vm_close
@@ -58,11 +60,13 @@ class Vm(Owner):
         hold: bool = False,
         look: bool = False,
         trace: int = 0,
+        reaches: bool = False,
     ) -> None:
         out, error = ffi.new("struct skerry_vm **"), new_error()
         limits = ffi.new("struct skerry_limits *")
         limits.request_ns, limits.inline_ns = int(limit * NS), int(inline * NS)
         limits.hold, limits.look, limits.trace = hold, look, trace
+        limits.reaches = reaches
         raw_storage = storage.raw if storage else ffi.NULL
         code = lib.skerry_vm_open(
             snapshot.raw, raw_storage, limits, console.raw, out, error
@@ -77,7 +81,7 @@ class Vm(Owner):
         self._last = 0  # index of the last reply
         self.rare = 0  # not 0: look at those that follow
         self.busy = False  # the last request goes on: resume() it
-        self.waits = False  # for what is wanted(): fetched(), then it goes on
+        self.waits = False  # for what is awaited(), or wanted() and fetched()
         self.discard = False  # close this clone
         self.failed = False  # the last request failed
         self.unsynced = False  # the answers have to wait for Storage.sync()
@@ -124,6 +128,11 @@ class Vm(Owner):
     def _answer(self) -> Response | None:
         answers = self._answers(1)
         return answers[0] if answers else None
+
+    def awaited(self) -> tuple[int, float] | None:
+        """What the request that (waits) waits for: a descriptor to become readable, and
+        at most so many seconds; then go_on() or resume() it. None: it fetches."""
+        return awaited_by(self.raw)
 
     def wanted(self) -> Wanted:
         """What the request fetches that (waits)."""

@@ -75,7 +75,9 @@ class Outside:
             return
         self._joined.add(worker)
         theirs, ours = socket.socketpair()
-        with theirs, ours:
+        asking, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, ours, asking, asked:
             with contextlib.suppress(OSError):
-                await child.channel.send(Join(), [ours.fileno()])
-            await worker.channel.send(Outgoing(), [theirs.fileno()])
+                await child.channel.send(Join(), [ours.fileno(), asked.fileno()])
+            fds = [theirs.fileno(), asking.fileno()]
+            await worker.channel.send(Outgoing(), fds)

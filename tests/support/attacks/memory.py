@@ -122,7 +122,7 @@ static void small_pieces(long at)
         ret = map(at ? at + n * PAGE : 0, PAGE, n % 2 ? RW : PROT_READ,
                   at ? FIXED : ANON);
     EXPECT(ret == -ENOMEM);
-    EXPECT(!at || n < 1100);
+    EXPECT(!at || n < 66000);
     if (at)
         EXPECT(raw(munmap, at, n * PAGE) == 0);
 }
