@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -299,6 +300,21 @@ static uint64_t put_word(struct processor *p)
     return at;
 }
 
+static uint64_t put_address(struct processor *p)
+{
+    const struct sockaddr_in to = {.sin_family = AF_INET,
+                                   .sin_port = (uint16_t)number(2),
+                                   .sin_addr = {(uint32_t)number(4)}};
+    return argument_put(p, &to, sizeof(to));
+}
+
+static uint64_t put_message(struct processor *p)
+{
+    uint64_t name = choice(4) ? 0 : put_address(p), vector = put_vector(p);
+    return put_words(
+        p, (uint64_t[]){name, name ? 16 : 0, vector, choice(8), 0, 0, number(1)}, 7);
+}
+
 /* --- The kinds --- */
 
 static uint64_t pointed(struct processor *p, char kind)
@@ -327,6 +343,10 @@ static uint64_t pointed(struct processor *p, char kind)
         return put_info(p);
     case 'X':
         return put_mask_pair(p);
+    case 'a':
+        return put_address(p);
+    case 'h':
+        return put_message(p);
     default: /* 'p': bytes */
         return put_bytes(p, 64);
     }
@@ -373,7 +393,7 @@ static uint64_t plain(struct processor *p, char kind)
     case 'H':
         return SOCK_STREAM | ONE_OF(0, SOCK_NONBLOCK, SOCK_CLOEXEC, 1);
     case 'D':
-        return choice(16) ? AF_UNIX : AF_INET;
+        return ONE_OF(AF_UNIX, AF_UNIX, AF_INET, AF_INET6);
     case 'E': /* flags of messages */
         return ONE_OF(0, 0, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK);
     case 'N':
@@ -403,7 +423,7 @@ uint64_t argument(struct processor *p, char kind)
     uint64_t how = number(1);
     if (how >= 0xfc)
         return argument_address();
-    if (strchr("wvtmdAkeqRSXp", kind))
+    if (strchr("wvtmdAkeqRSXahp", kind))
         return how < 0x18 ? 0 : how < 0x30 ? argument_address() : pointed(p, kind);
     return plain(p, kind);
 }

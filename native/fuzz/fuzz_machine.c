@@ -193,6 +193,8 @@ static int carry_on(struct skerry_vm *vm, const struct skerry_reply *r)
         if (r->flags & SKERRY_FAILED)
             look_at_remains(vm);
         skerry_resume(vm);
+    } else if (r->flags & SKERRY_WAITS && !skerry_wanted(vm)) {
+        skerry_go_on(vm); /* nothing comes from outside */
     } else if (r->flags & SKERRY_WAITS) {
         take_fetched(vm);
     } else if (r->flags & SKERRY_MORE) {

@@ -16,9 +16,10 @@
 #include "watchdog.h"
 #include "x86.h"
 
-#define CLOCK_STEP 100   /* ns that a look at the clock takes */
-#define SLEEP_STEP 50000 /* the same of a sleep: it is never as short as it is meant   \
-                          */
+#define CLOCK_STEP 100 /* ns that a look at the clock takes */
+#define SLEEP_STEP                                                                     \
+    50000 /* the same of a sleep: it is never as short as it is meant                  \
+           */
 
 uint64_t processor_now, processor_kick;
 
