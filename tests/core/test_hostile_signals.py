@@ -6,9 +6,12 @@ from collections.abc import Iterator
 import pytest
 from support import hostile
 from support.attacks.signals import ATTACKS, WAYS
+from support.clones import EMULATED
 from support.guests import Guest
 
 pytestmark = pytest.mark.core
+
+BRIEF = 1.0 if EMULATED else 0.1  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +21,7 @@ def guests() -> Iterator[dict[bool, Guest]]:
     with (
         hostile.nothing_left(),
         hostile.start(text, limit=120.0) as patient,
-        hostile.start(text, limit=0.3, storage_time=0.05) as brief,
+        hostile.start(text, limit=3 * BRIEF, storage_time=BRIEF / 2) as brief,
     ):
         yield {False: patient, True: brief}
 
