@@ -2,12 +2,11 @@
 One program makes many calls; it runs on this Linux and in a guest."""
 
 import errno
-import subprocess
 
 import pytest
-from support.addresses import SHOW
+from support.addresses import ADDRESSES
 from support.guests import MB, compile_guest
-from support.oracle import results
+from support.oracle import MAIN, differing, on_linux, results
 
 from skerry import native
 from skerry.allowed import Policy
@@ -16,7 +15,7 @@ from skerry.config import AllowedPath
 pytestmark = pytest.mark.core
 
 PROGRAM = (
-    SHOW
+    ADDRESSES
     + r"""
 static void hints(void)
 {
@@ -179,44 +178,19 @@ static void buffers(void)
     TRY(munmap, FAR, 4 * MB);
 }
 
-static void try_all(int to)
+static void try_all(void)
 {
-    used = 0;
     hints(); overlaps(); guards(); advice(); moves(); reserves(); buffers();
-    if (to)
-        write(to, text, used);
-}
-
-static void on_get(const char *url, const char *arg)
-{
-    if (url[1] == 'i')
-        try_all(0);
-    backend_response(200, "text/plain", 10, text, used);
-}
-
-int main(int argc, char **argv)
-{
-    if (argc == 1)
-        return try_all(1), 0;
-    if (!strcmp(argv[1], "at the start"))
-        try_all(0);
-    set_backend_get(on_get);
-    wait_for_requests();
 }
 """
+    + MAIN
 )
 
 
 @pytest.fixture(scope="module")
 def linux():
     """What this Linux answers."""
-    run = subprocess.run(
-        [compile_guest(PROGRAM)],
-        cwd="/",
-        capture_output=True,
-        check=True,
-    )
-    return results(run.stdout.decode())
+    return on_linux(compile_guest(PROGRAM))
 
 
 @pytest.mark.parametrize("when", ["at the start", "in a request"])
@@ -224,12 +198,11 @@ def test_far_mappings_are_as_on_linux(guest, linux, when):
     vm = guest(PROGRAM, whole=True, arguments=[when], max_memory=256)
     for _ in range(2):
         ours = results(vm.text(f"/{when}"))
-        assert ours.keys() == linux.keys()
-        assert {call for call in linux if ours[call] != linux[call]} == set()
+        assert differing(ours, linux) == {}
 
 
 REQUESTS = (
-    SHOW
+    ADDRESSES
     + r"""
 static char *kept;
 static void on_get(const char *url, const char *arg)
@@ -289,7 +262,7 @@ def test_a_request_that_changes_no_mapping_is_one_run(guest):
 
 
 FILE = (
-    SHOW
+    ADDRESSES
     + r"""
 static void on_get(const char *url, const char *arg)
 {
@@ -360,7 +333,7 @@ def test_a_program_without_room_for_its_image_is_not_started(guest):
 
 
 BODIES = (
-    SHOW
+    ADDRESSES
     + r"""
 static char message[] = "hello";
 static void on_get(const char *url, const char *arg)
@@ -395,7 +368,7 @@ def test_host_calls_take_far_buffers_that_lie_in_pieces(guest):
 
 # Far memory that is touched from its beginning on lies in pieces of 2 MB.
 LARGE = (
-    SHOW
+    ADDRESSES
     + r"""
 static char *fill(size_t len, char with)
 {
@@ -452,7 +425,7 @@ def test_a_large_far_body_is_answered_or_refused_with_what_to_do(guest):
 
 
 HOSTILE = (
-    SHOW
+    ADDRESSES
     + r"""
 static void on_get(const char *url, const char *arg)
 {
@@ -534,7 +507,7 @@ def test_a_hostile_program_harms_only_its_own_request(guest):
 
 
 STORAGE = (
-    SHOW
+    ADDRESSES
     + r"""
 static long in_storage(size_t n, struct virtbuffer *buffers, size_t res)
 {

@@ -4,13 +4,12 @@ bad; it runs on this Linux and in a guest, on the same files under the same name
 import os
 import socket
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 from support.guests import compile_guest
 from support.leaks import Held
-from support.oracle import results
+from support.oracle import MAIN, SHOW, differing, on_linux, results
 
 from skerry import native
 from skerry.allowed import Policy
@@ -21,36 +20,19 @@ pytestmark = pytest.mark.core
 GNU = ("-static", "-D_GNU_SOURCE")
 
 # One line a call: "CALL = RESULT", the result a number or a name of an error.
-PROGRAM = r"""
-#define _GNU_SOURCE
-#include "kvm_api.h"
+PROGRAM = (
+    SHOW
+    + r"""
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <termios.h>
-#include <unistd.h>
 
-static char text[1 << 17], p[8192], deep[600];
+static char p[8192], deep[600];
 static const struct flock constant = {F_RDLCK};
-static size_t used;
-static void show(const char *call, long value)
-{
-    const char *name = value < 0 && value > -4096 ? strerrorname_np(-value) : NULL;
-    if (name)
-        used += sprintf(text + used, "%s = %s\n", call, name);
-    else
-        used += sprintf(text + used, "%s = %ld\n", call, value);
-}
-static long result(long value) { return value == -1 ? -errno : value; }
-#define TRY(name, ...) \
-    show(#name "(" #__VA_ARGS__ ")", result(syscall(SYS_##name, ##__VA_ARGS__)))
-#define IS(value) show(#value, value)
-#define BAD ((void *)8)
 
 static int has(const char *directory, const char *wanted, int kind)
 {
@@ -459,7 +441,6 @@ static void library(void)
 
 static void try_all(void)
 {
-    used = 0;
     memset(deep, 'x', sizeof deep - 1);
     reading();
     duplicates();
@@ -472,26 +453,9 @@ static void try_all(void)
     null_device();
     library();
 }
-
-static void on_get(const char *url, const char *arg)
-{
-    if (strcmp(url, "/in a request") == 0)
-        try_all();
-    backend_response(200, "text/plain", 10, text, used);
-}
-
-int main(int argc, char **argv)
-{
-    if (IS_LINUX_MAIN()) {
-        try_all();
-        return fwrite(text, used, 1, stdout) != 1;
-    }
-    if (strcmp(argv[1], "at the start") == 0)
-        try_all();
-    set_backend_get(on_get);
-    wait_for_requests();
-}
 """
+    + MAIN
+)
 
 
 @pytest.fixture
@@ -524,18 +488,10 @@ def allow(path: Path, virtual: str | None = None, writable: bool = False, **more
 
 @pytest.mark.parametrize("when", ["at the start", "in a request"])
 def test_files_answer_as_linux_does(guest, place, when):
-    native = subprocess.run(
-        ["/bin/sh", "-c", 'ulimit -n 64; exec "$0"', compile_guest(PROGRAM)],
-        cwd=place,
-        input=b"",
-        capture_output=True,
-        check=True,
-    )
-    linux = results(native.stdout.decode())
+    linux = on_linux(compile_guest(PROGRAM), directory=place)
     vm = guest(PROGRAM, whole=True, arguments=[when], allowed=allow(place))
     ours = results(vm.text(f"/{when}"))
-    assert ours.keys() == linux.keys()
-    assert {call: ours[call] for call in linux if ours[call] != linux[call]} == {}
+    assert differing(ours, linux) == {}
 
 
 def test_a_program_sees_what_is_allowed_under_its_virtual_name(guest, place):

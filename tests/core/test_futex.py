@@ -1,11 +1,9 @@
 """Futexes and the calls about threads answer as Linux does. One program makes many,
 good and bad; it runs on this Linux and in a guest."""
 
-import subprocess
-
 import pytest
 from support.guests import compile_guest
-from support.oracle import results
+from support.oracle import MAIN, SHOW, differing, on_linux, results
 from support.pthreads import FLAGS, PTHREADS
 
 pytestmark = pytest.mark.core
@@ -13,31 +11,15 @@ pytestmark = pytest.mark.core
 # One line a call: "CALL = RESULT", the result a number or a name of an error. Sleepers
 # have a number each; the line of a group of wakes is what they were woken in.
 PROGRAM = (
-    '#define _GNU_SOURCE\n#include "kvm_api.h"\n'
+    SHOW
     + PTHREADS
     + r"""
 #include <linux/futex.h>
 #include <limits.h>
 #include <sys/mman.h>
-static char text[1 << 16];
-static size_t used;
-static void show(const char *call, long value)
-{
-    const char *name = value < 0 && value > -4096 ? strerrorname_np(-value) : NULL;
-    if (name)
-        used += sprintf(text + used, "%s = %s\n", call, name);
-    else
-        used += sprintf(text + used, "%s = %ld\n", call, value);
-}
-static long result(long value) { return value == -1 ? -errno : value; }
-#define TRY(name, ...) \
-    show(#name "(" #__VA_ARGS__ ")", result(syscall(SYS_##name, ##__VA_ARGS__)))
-#define IS(value) show(#value, value)
 #define PRIVATE FUTEX_PRIVATE_FLAG
 #define WALL FUTEX_CLOCK_REALTIME
-#define BAD ((void *)8)
 #define UNALIGNED ((void *)9)
-#define HIGH ((void *)-4096l)
 #define ANY 0xffffffffu
 static int word, other;
 static const int constant[2048] __attribute__((aligned(4096))) = {5};
@@ -248,37 +230,18 @@ static void try_all(void)
     threads();
     together();
 }
-static void on_get(const char *url, const char *arg)
-{
-    if (url[1])
-        used = 0, try_all();
-    backend_response(200, "text/plain", 10, text, used);
-}
-int main(int argc, char **argv)
-{
-    if (IS_LINUX_MAIN()) {
-        try_all();
-        return fwrite(text, used, 1, stdout) != 1;
-    }
-    if (strcmp(argv[1], "/again") != 0)
-        try_all();
-    set_backend_get(on_get);
-    wait_for_requests();
-}
 """
+    + MAIN
 )
 
 
 @pytest.fixture(scope="module")
 def linux():
     """What this Linux answers."""
-    program = compile_guest(PROGRAM, "gcc", FLAGS)
-    run = subprocess.run([program], capture_output=True, check=True)
-    return results(run.stdout.decode())
+    return on_linux(compile_guest(PROGRAM, flags=FLAGS))
 
 
-@pytest.mark.parametrize("url", ["/", "/again"])
-def test_futexes_answer_as_linux_does(guest, linux, url):
-    """... at the start and in a request."""
-    vm = guest(PROGRAM, whole=True, flags=FLAGS, arguments=[url])
-    assert results(vm.text(url)) == linux
+@pytest.mark.parametrize("when", ["at the start", "in a request"])
+def test_futexes_answer_as_linux_does(guest, linux, when):
+    vm = guest(PROGRAM, whole=True, flags=FLAGS, arguments=[when])
+    assert differing(results(vm.text(f"/{when}")), linux) == {}

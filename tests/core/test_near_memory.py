@@ -1,17 +1,15 @@
 """Memory below max_memory: what is unmapped there faults, as on Linux."""
 
-import subprocess
-
 import pytest
-from support.addresses import SHOW
+from support.addresses import ADDRESSES
 from support.guests import compile_guest
-from support.oracle import results
+from support.oracle import MAIN, differing, on_linux, results
 
 pytestmark = pytest.mark.core
 
 # touch() and put() read and write; they return 0, or the signal and its code.
 PROGRAM = (
-    SHOW
+    ADDRESSES
     + r"""
 #include <setjmp.h>
 #include <signal.h>
@@ -37,14 +35,13 @@ static long put(char *p)
     return 0;
 }
 static long calls(char *p) { return result(write(2, p, 1)); }
-#define RESULT(call) IS(result((long)(call)))
 static char *map(size_t len)
 {
     return mmap(0, len, RW, ANON, -1, 0);
 }
 
-static char *kept;
-static void begin(void) /* 2 MB in use, with a hole behind its first page */
+static char *kept; /* 2 MB in use, with a hole behind its first page */
+__attribute__((constructor)) static void begin(void)
 {
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
     sigaction(SIGSEGV, &action, 0);
@@ -148,40 +145,19 @@ static void moves(void)
     RESULT(munmap(at(0), 2 * PAGE));
 }
 
-static void try_all(int to)
+static void try_all(void)
 {
-    used = 0;
     holes(); advice(); moves();
-    if (to)
-        write(to, text, used);
-}
-
-static void on_get(const char *url, const char *arg)
-{
-    if (url[1] == 'i')
-        try_all(0);
-    backend_response(200, "text/plain", 10, text, used);
-}
-
-int main(int argc, char **argv)
-{
-    begin();
-    if (argc == 1)
-        return try_all(1), 0;
-    if (!strcmp(argv[1], "at the start"))
-        try_all(0);
-    set_backend_get(on_get);
-    wait_for_requests();
 }
 """
+    + MAIN
 )
 
 
 @pytest.fixture(scope="module")
 def linux():
     """What this Linux answers."""
-    run = subprocess.run([compile_guest(PROGRAM)], capture_output=True, check=True)
-    return results(run.stdout.decode())
+    return on_linux(compile_guest(PROGRAM))
 
 
 @pytest.mark.parametrize("when", ["at the start", "in a request"])
@@ -189,6 +165,5 @@ def test_what_start_up_maps_and_anybody_unmaps_is_as_on_linux(guest, linux, when
     vm = guest(PROGRAM, whole=True, arguments=[when])
     for _ in range(3):
         ours = results(vm.text(f"/{when}"))
-        assert ours.keys() == linux.keys()
-        assert {call for call in linux if ours[call] != linux[call]} == set()
+        assert differing(ours, linux) == {}
         assert vm.vm.differing_pages() == 0

@@ -1,45 +1,26 @@
 """What a program asks about itself is answered as Linux does: who it is, how it is
 scheduled, what it may have. The same program runs here and in a guest."""
 
-import subprocess
-
 import pytest
 from support.guests import compile_guest
-from support.oracle import results
+from support.oracle import MAIN, SHOW, differing, on_linux, results
 
 pytestmark = pytest.mark.core
 
-PROGRAM = r"""
-#define _GNU_SOURCE
-#include "kvm_api.h"
-#include <errno.h>
+PROGRAM = (
+    SHOW
+    + r"""
 #include <linux/capability.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/times.h>
 #include <time.h>
-#include <unistd.h>
 
-static char text[1 << 16], p[8192] __attribute__((aligned(4096)));
-static size_t used;
-static void show(const char *call, long value)
-{
-    const char *name = value < 0 && value > -4096 ? strerrorname_np(-value) : NULL;
-    if (name)
-        used += sprintf(text + used, "%s = %s\n", call, name);
-    else
-        used += sprintf(text + used, "%s = %ld\n", call, value);
-}
-static long result(long value) { return value == -1 ? -errno : value; }
-#define TRY(name, ...) \
-    show(#name "(" #__VA_ARGS__ ")", result(syscall(SYS_##name, ##__VA_ARGS__)))
-#define IS(value) show(#value, value)
-#define BAD ((void *)8)
+static char p[8192] __attribute__((aligned(4096)));
 
 static void who(void)
 {
@@ -159,40 +140,19 @@ static void limits(void)
 
 static void try_all(void)
 {
-    used = 0;
     who();
     scheduling();
     limits();
 }
-
-static void on_get(const char *url, const char *arg)
-{
-    if (strcmp(url, "/in a request") == 0)
-        try_all();
-    backend_response(200, "text/plain", 10, text, used);
-}
-
-int main(int argc, char **argv)
-{
-    if (IS_LINUX_MAIN()) {
-        try_all();
-        return fwrite(text, used, 1, stdout) != 1;
-    }
-    try_all();
-    set_backend_get(on_get);
-    wait_for_requests();
-}
 """
+    + MAIN
+)
 
 
 @pytest.mark.parametrize("when", ["at the start", "in a request"])
 def test_questions_are_answered_as_linux_does(guest, when):
-    native = subprocess.run(
-        [compile_guest(PROGRAM)], capture_output=True, check=True, timeout=60
-    )
-    linux = results(native.stdout.decode())
+    linux = on_linux(compile_guest(PROGRAM))
     vm = guest(PROGRAM, whole=True)
     ours = results(vm.text(f"/{when}"))
-    assert ours.keys() == linux.keys()
-    assert {call: ours[call] for call in linux if ours[call] != linux[call]} == {}
+    assert differing(ours, linux) == {}
     assert vm.snapshot.unknown_syscalls == 0, vm.lines()

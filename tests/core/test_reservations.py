@@ -2,23 +2,21 @@
 which little is used; and very many mappings. It runs on this Linux and in a guest."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
-from support.addresses import SHOW
+from support.addresses import ADDRESSES
 from support.guests import compile_guest
-from support.oracle import results
+from support.oracle import differing, on_linux, results
 
 pytestmark = pytest.mark.core
 
 PROGRAM = (
-    SHOW
+    ADDRESSES
     + r"""
 #define TB (1024 * GB)
 #define RESERVE (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 static unsigned long unit = GB; /* of what is reserved; less, where that is compared */
-#define RESULT(call) IS(result((long)(call)))
 static long as_wished(char *p, char *wish) { return p == wish ? 0 : -1; }
 
 /* As Go: arenas of 64 MB at an address of its own, and large tables of which it uses
@@ -113,8 +111,7 @@ int main(int argc, char **argv)
 @pytest.fixture(scope="module")
 def linux():
     """What this Linux answers."""
-    run = subprocess.run([compile_guest(PROGRAM)], capture_output=True, check=True)
-    return results(run.stdout.decode())
+    return on_linux(compile_guest(PROGRAM))
 
 
 @pytest.fixture
@@ -138,8 +135,7 @@ def test_terabytes_are_reserved_as_on_linux(runtime, linux, when):
     vm = runtime(when)
     for _ in range(2):
         ours = results(vm.text(f"/{when}"))
-        assert ours.keys() == linux.keys()
-        assert {call for call in linux if ours[call] != linux[call]} == set()
+        assert differing(ours, linux) == {}
         assert vm.vm.differing_pages() == 0
 
 
@@ -165,7 +161,7 @@ def test_what_is_reserved_and_not_used_costs_no_memory(runtime):
 
 
 MANY = (
-    SHOW
+    ADDRESSES
     + r"""
 #define COUNT 20000ul
 static char *map(unsigned long i, int access)

@@ -2,44 +2,24 @@
 and finds the same."""
 
 import re
-import subprocess
 
 import pytest
 from support.guests import compile_guest
-from support.oracle import results
+from support.oracle import MAIN, SHOW, differing, on_linux, results
 
 pytestmark = pytest.mark.core
 
-HEAD = r"""
-#define _GNU_SOURCE
-#include "kvm_api.h"
-#include <errno.h>
+HEAD = (
+    SHOW
+    + r"""
 #include <fenv.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/ucontext.h>
 #include <time.h>
-#include <unistd.h>
 
-static char text[1 << 17];
-static size_t used;
-static void show(const char *call, long value)
-{
-    const char *name = value < 0 && value > -4096 ? strerrorname_np(-value) : NULL;
-    if (name)
-        used += sprintf(text + used, "%s = %s\n", call, name);
-    else
-        used += sprintf(text + used, "%s = %ld\n", call, value);
-}
-static long result(long value) { return value == -1 ? -errno : value; }
-/* TRY makes a system call, IS shows another value. */
-#define TRY(name, ...) \
-    show(#name "(" #__VA_ARGS__ ")", result(syscall(SYS_##name, ##__VA_ARGS__)))
-#define IS(value) show(#value, value)
-#define BAD ((void *)8)
 #define PAGE 4096ul
 #define BIT(n) (1ul << ((n) - 1))
 #define REG(name) (((ucontext_t *)context)->uc_mcontext.gregs[REG_##name])
@@ -64,6 +44,7 @@ static void set_mask(unsigned long mask)
 static void send(int signal) { syscall(SYS_tgkill, getpid(), gettid(), signal); }
 #define HANDLER(name) static void name(int number, siginfo_t *info, void *context)
 """
+)
 
 PROGRAM = (
     HEAD
@@ -287,6 +268,10 @@ HANDLER(fault)
 static char *nowhere;
 static volatile int zero;
 static char *none;
+__attribute__((constructor)) static void make_none(void)
+{
+    none = mmap(0, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
 static void exceptions(void)
 {
     for (int i = 1; i < 32; i++)
@@ -511,47 +496,22 @@ static void try_all(void)
     for (int i = 1; i < 65; i++)
         sigaction(i, &usual, 0);
 }
-
-static void on_get(const char *url, const char *arg)
-{
-    if (strcmp(url, "/in a request") == 0)
-        used = 0, try_all();
-    backend_response(200, "text/plain", 10, text, used);
-}
-
-int main(int argc, char **argv)
-{
-    none = mmap(0, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (IS_LINUX_MAIN()) {
-        try_all();
-        return fwrite(text, used, 1, stdout) != 1;
-    }
-    if (strcmp(argv[1], "in a request") != 0)
-        try_all();
-    set_backend_get(on_get);
-    wait_for_requests();
-}
 """
+    + MAIN
 )
 
 
 @pytest.fixture(scope="module")
 def linux():
     """What this Linux does."""
-    run = subprocess.run([compile_guest(PROGRAM)], capture_output=True, check=True)
-    return results(run.stdout.decode())
+    return on_linux(compile_guest(PROGRAM))
 
 
 @pytest.mark.parametrize("when", ["at the start", "in a request"])
 def test_signals_do_what_they_do_on_linux(guest, linux, when):
     """Flags, masks, stacks, siginfo, contexts, exceptions, and what ends a wait."""
     vm = guest(PROGRAM, whole=True, arguments=[when], limit=60.0)
-    ours = results(vm.text(f"/{when}"))
-    differing = {
-        call: ours.get(call) for call in linux if ours.get(call) != linux[call]
-    }
-    assert differing == {}
-    assert ours.keys() == linux.keys()
+    assert differing(results(vm.text(f"/{when}")), linux) == {}
 
 
 # --- In requests ---

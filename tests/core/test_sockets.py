@@ -5,7 +5,6 @@ import errno
 import os
 import socket
 import struct
-import subprocess
 import time
 
 import pytest
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from support.client import wait_until
 from support.guests import PRELUDE, Guest, compile_guest
 from support.leaks import Held
-from support.oracle import results
+from support.oracle import DESCRIPTORS, SHOW, differing, on_linux, results
 from support.peers import Peer, closed_port
 
 from skerry import native
@@ -23,14 +22,13 @@ pytestmark = pytest.mark.core
 
 # One line a call: "CALL = RESULT", the result a number or a name of an error. PEER is
 # the server of IPv4, PEER6 that of IPv6, NOBODY an address where no one listens.
-PROGRAM = r"""
-#define _GNU_SOURCE
-#include "kvm_api.h"
+PROGRAM = (
+    SHOW
+    + DESCRIPTORS
+    + r"""
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -38,40 +36,14 @@ PROGRAM = r"""
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
-static char text[1 << 17], p[1 << 20], room[100000];
-static size_t used;
+static char p[1 << 20], room[100000];
 static struct sockaddr_in peer, nobody, any;
 static struct sockaddr_in6 peer6, mapped;
-static void show(const char *call, long value)
-{
-    const char *name = value < 0 && value > -4096 ? strerrorname_np(-value) : NULL;
-    if (name)
-        used += sprintf(text + used, "%s = %s\n", call, name);
-    else
-        used += sprintf(text + used, "%s = %ld\n", call, value);
-}
-static long result(long value) { return value == -1 ? -errno : value; }
-#define TRY(name, ...) \
-    show(#name "(" #__VA_ARGS__ ")", result(syscall(SYS_##name, ##__VA_ARGS__)))
-#define IS(value) show(#value, value)
-#define BAD ((void *)8)
 #define SAY(fd, words) IS(write(fd, words "\n", sizeof words) == sizeof words)
 
-static void close_all(void)
-{
-    for (int fd = 3; fd < 64; fd++)
-        close(fd);
-}
-static long events_of(int fd)
-{
-    struct pollfd one = {fd, -1};
-    return poll(&one, 1, 0) < 0 ? -errno : one.revents;
-}
 /* What poll finds once there is one of (events). */
 static long events_when(int fd, int events)
 {
@@ -493,6 +465,7 @@ int main(int argc, char **argv)
     wait_for_requests();
 }
 """
+)
 
 # What is meant to be otherwise: {call: (on Linux, in a guest, why)}.
 DIFFERENT: dict[str, tuple[str, str, str]] = {}
@@ -506,18 +479,14 @@ def peers():
 
 
 def test_sockets_answer_as_linux_does(guest, peers):
-    program = str(compile_guest(PROGRAM))
-    here = subprocess.run([program, peers], capture_output=True, timeout=20, check=True)
-    linux = results(here.stdout.decode())
+    linux = on_linux(compile_guest(PROGRAM), peers)
     vm = guest(PROGRAM, whole=True, hosts=["127.0.0.1:*", "[::1]:*"])
     found = results(vm.text(peers))
     expected = dict(linux)
     for call, (theirs, ours, _) in DIFFERENT.items():
         assert expected[call] == theirs
         expected[call] = ours
-    assert found.keys() == expected.keys()
-    ours = {call: found[call] for call in found if found[call] != expected[call]}
-    assert ours == {}, {call: expected[call] for call in ours}
+    assert differing(found, expected) == {}
     assert vm.text(peers) == "".join(
         f"{k.split(' #')[0]} = {v}\n" for k, v in found.items()
     )

@@ -6,18 +6,17 @@ import subprocess
 
 import pytest
 from support.guests import compile_guest
-from support.oracle import results
+from support.oracle import MAIN, SHOW, differing, on_linux, results
 
 from skerry.native import Stream
 
 pytestmark = pytest.mark.core
 
 # One line a call: "CALL = RESULT", the result a number or a name of an error.
-PROGRAM = r"""
-#define _GNU_SOURCE
-#include "kvm_api.h"
+PROGRAM = (
+    SHOW
+    + r"""
 #include <asm/prctl.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -28,32 +27,12 @@ PROGRAM = r"""
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
 #include <termios.h>
 #include <time.h>
-#include <unistd.h>
 
-static char text[1 << 17];
-static size_t used;
-static void show(const char *call, long value)
-{
-    const char *name = value < 0 && value > -4096 ? strerrorname_np(-value) : NULL;
-    if (name)
-        used += sprintf(text + used, "%s = %s\n", call, name);
-    else
-        used += sprintf(text + used, "%s = %ld\n", call, value);
-}
-static long result(long value) { return value == -1 ? -errno : value; }
-/* TRY makes a system call, IS shows another value. */
-#define TRY(name, ...) \
-    show(#name "(" #__VA_ARGS__ ")", result(syscall(SYS_##name, ##__VA_ARGS__)))
-#define IS(value) show(#value, value)
-
-#define BAD ((void *)8)
-#define HIGH ((void *)-4096l)
 #define PAGE 4096ul
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 static char p[8192] __attribute__((aligned(4096)));
@@ -396,10 +375,8 @@ static void futexes(void)
     TRY(futex, &word, 99, 0, 0, 0, 0);
 }
 
-/* The last is for few descriptors: a guest has 64. */
-static void try_all(int few)
+static void try_all(void)
 {
-    const struct rlimit limit = {64, 64};
     memset(long_path, 'x', sizeof long_path - 1);
     files();
     memory();
@@ -408,39 +385,17 @@ static void try_all(int few)
     clocks();
     process();
     futexes();
-    if (few)
-        setrlimit(RLIMIT_NOFILE, &limit);
     descriptors();
 }
-
-static void on_get(const char *url, const char *arg)
-{
-    if (strcmp(url, "/in a request") == 0)
-        used = 0, try_all(0);
-    backend_response(200, "text/plain", 10, text, used);
-}
-
-int main(int argc, char **argv)
-{
-    if (IS_LINUX_MAIN()) {
-        try_all(1);
-        return fwrite(text, used, 1, stdout) != 1;
-    }
-    if (strcmp(argv[1], "in a request") != 0)
-        try_all(0);
-    set_backend_get(on_get);
-    wait_for_requests();
-}
 """
+    + MAIN
+)
 
 
 @pytest.fixture(scope="module")
 def linux():
     """What this Linux answers."""
-    run = subprocess.run(
-        [compile_guest(PROGRAM)], cwd="/", input=b"", capture_output=True, check=True
-    )
-    return results(run.stdout.decode())
+    return on_linux(compile_guest(PROGRAM), stdin=subprocess.PIPE)
 
 
 # What differs, and why: the call, our result, the reason.
@@ -457,9 +412,8 @@ def test_system_calls_answer_as_linux_does(guest, linux, when):
     """... but for the table; and all of the table is still true."""
     vm = guest(PROGRAM, whole=True, arguments=[when])
     ours = results(vm.text(f"/{when}"))
-    assert ours.keys() == linux.keys()
-    differing = {call: ours[call] for call in linux if ours[call] != linux[call]}
-    assert differing == {call: result for call, result, _ in DIFFERENCES}
+    expected = {call: (here, linux[call]) for call, here, _ in DIFFERENCES}
+    assert differing(ours, linux) == expected
 
 
 REGISTERS = r"""

@@ -1,19 +1,17 @@
 """Signals and threads: one program tries them together, on this Linux and in a guest,
 and finds the same. Who sends to a thread that is to wait sends until it has noticed."""
 
-import subprocess
-
 import pytest
 from support.guests import Guest, compile_guest
-from support.oracle import results
+from support.oracle import MAIN, SHOW, differing, on_linux, results
 from support.pthreads import FLAGS, PTHREADS
 
 pytestmark = pytest.mark.core
 
 HEAD = (
-    PTHREADS
+    SHOW
+    + PTHREADS
     + r"""
-#include "kvm_api.h"
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -30,22 +28,7 @@ HEAD = (
 #include <sys/timerfd.h>
 #include <sys/ucontext.h>
 
-static char text[1 << 16];
-static size_t used;
-static void show(const char *call, long value)
-{
-    const char *name = value < 0 && value > -4096 ? strerrorname_np(-value) : NULL;
-    if (name)
-        used += sprintf(text + used, "%s = %s\n", call, name);
-    else
-        used += sprintf(text + used, "%s = %ld\n", call, value);
-}
-/* TRY shows what a system call returns, IS another value. */
-#define CALL(name, ...) \
-    ({ const long ret = syscall(SYS_##name, ##__VA_ARGS__); ret == -1 ? -errno : ret; })
-#define TRY(name, ...) \
-    show(#name "(" #__VA_ARGS__ ")", CALL(name, ##__VA_ARGS__))
-#define IS(value) show(#value, value)
+#define CALL(name, ...) result(syscall(SYS_##name, ##__VA_ARGS__))
 #define BIT(n) (1ul << ((n) - 1))
 
 static void on(int signal, void *handler, int flags)
@@ -526,47 +509,22 @@ static void try_all(void)
     for (int fd = 3; fd < 16; fd++)
         close(fd);
 }
-
-static void on_get(const char *url, const char *arg)
-{
-    if (strcmp(url, "/in a request") == 0)
-        used = 0, try_all();
-    backend_response(200, "text/plain", 10, text, used);
-}
-
-int main(int argc, char **argv)
-{
-    if (IS_LINUX_MAIN()) {
-        try_all();
-        return fwrite(text, used, 1, stdout) != 1;
-    }
-    if (strcmp(argv[1], "in a request") != 0)
-        try_all();
-    set_backend_get(on_get);
-    wait_for_requests();
-}
 """
+    + MAIN
 )
 
 
 @pytest.fixture(scope="module")
 def linux() -> dict[str, str]:
     """What this Linux does."""
-    program = compile_guest(PROGRAM, flags=FLAGS)
-    run = subprocess.run([program], capture_output=True, check=True, timeout=60)
-    return results(run.stdout.decode())
+    return on_linux(compile_guest(PROGRAM, flags=FLAGS))
 
 
 @pytest.mark.parametrize("when", ["at the start", "in a request"])
 def test_signals_of_threads_do_what_they_do_on_linux(guest, linux, when):
     """They end waits, go to their thread and its stack, and are masked by each."""
     vm = guest(PROGRAM, flags=FLAGS, whole=True, arguments=[when], limit=60.0)
-    ours = results(vm.text(f"/{when}"))
-    differing = {
-        call: ours.get(call) for call in linux if ours.get(call) != linux[call]
-    }
-    assert differing == {}
-    assert ours.keys() == linux.keys()
+    assert differing(results(vm.text(f"/{when}")), linux) == {}
 
 
 # --- In requests ---

@@ -1,34 +1,20 @@
 """The beginning of programs that say what they find in their address space."""
 
+from support.oracle import SHOW
+
 # FAR is free on a Linux that has just started a static program. reads(), writes() look
 # at a page through a system call, which says EFAULT where an access would be a fault.
-SHOW = r"""
-#define _GNU_SOURCE
-#include "kvm_api.h"
-#include <errno.h>
+# RESULT shows what a function of the C library returns, or why it failed.
+ADDRESSES = (
+    '#define NUMBER "%#lx"'
+    + SHOW
+    + r"""
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
-static char text[1 << 17];
-static size_t used;
-static void show(const char *call, long value)
-{
-    const char *name = value < 0 && value > -4096 ? strerrorname_np(-value) : NULL;
-    if (name)
-        used += sprintf(text + used, "%s = %s\n", call, name);
-    else
-        used += sprintf(text + used, "%s = %#lx\n", call, value);
-}
-static long result(long value) { return value == -1 ? -errno : value; }
-#define TRY(name, ...) \
-    show(#name "(" #__VA_ARGS__ ")", result(syscall(SYS_##name, ##__VA_ARGS__)))
-#define IS(value) show(#value, value)
+#define RESULT(call) IS(result((long)(call)))
 #define FAR 0x600000000000ul
 #define PAGE 4096ul
 #define MB 0x100000ul
@@ -41,3 +27,4 @@ static char *at(unsigned long n) { return (char *)(FAR + n); }
 static long reads(unsigned long n) { return result(write(2, at(n), 1)); }
 static long writes(unsigned long n) { return result(getrandom(at(n), 1, 0)); }
 """
+)
