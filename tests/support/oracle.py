@@ -38,8 +38,8 @@ static long result(long value) { return value == -1 ? -errno : value; }
 #define HIGH ((void *)-4096l)
 """
 
-# On Linux it prints the lines of try_all(). In a guest it tries at the start, unless its
-# argument is "in a request", and answers the lines; URL "/in a request" tries anew.
+# On Linux it prints the lines of try_all(). In a guest it answers them: it tries at the
+# start, unless its argument is "in a request"; the URL "/in a request" tries anew.
 MAIN = r"""
 static void on_get(const char *url, const char *arg)
 {
