@@ -1,8 +1,6 @@
 /* What a worker takes over from the process that runs start-ups, which a guest may have
  * broken. */
 #include <fcntl.h>
-#include <stdio.h>
-#include <sys/mman.h>
 
 #include "bare.h"
 #include "check.h"
@@ -14,6 +12,7 @@
 #define EPOLL_FILE 4
 #define SIZE_MAX_HERE 0x20000
 #define USES 16
+#define ROUNDS 1500
 
 static struct bare b;
 static struct kvm before;
@@ -432,13 +431,22 @@ static void use(struct skerry_snapshot *s)
     machine_close(&m);
 }
 
+/* Most bytes are texts and registers: half of the time it is a number of the table. */
+static size_t some_place(uint64_t *random)
+{
+    size_t i = check_random(random) % (2 * sizeof(fields) / sizeof(*fields));
+    if (i >= sizeof(fields) / sizeof(*fields))
+        return check_random(random) % size;
+    return fields[i].at + check_random(random) % fields[i].len;
+}
+
 TEST(a_frozen_machine_with_any_bytes_changed_is_refused_or_can_be_used)
 {
     uint64_t random = 7, used = 0;
     begin();
-    for (int round = 0; round < 1500; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
         for (uint64_t n = 1 + check_random(&random) % 3; n; n--)
-            parcel[check_random(&random) % size] ^= (uint8_t)check_random(&random);
+            parcel[some_place(&random)] ^= (uint8_t)check_random(&random);
         struct skerry_snapshot *s = import(dup(b.frozen.fd));
         if (s && !s->facts.is_storage) {
             use(s);
@@ -448,6 +456,6 @@ TEST(a_frozen_machine_with_any_bytes_changed_is_refused_or_can_be_used)
         skerry_snapshot_close(s);
         export();
     }
-    CHECK(used > 100 && used < 1400);
+    CHECK(used > 100 && used < ROUNDS - 100);
     end();
 }
