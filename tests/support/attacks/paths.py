@@ -16,7 +16,7 @@ static const char *const past[] = {
     "/open/to_proc/root/etc/passwd", "/open/to_proc/exe",
     "/proc", "/proc/self/root/etc/passwd", "/proc/self/cwd", "/proc/self/fd/0",
     "/proc/self/mem", "/proc/self/environ", "/proc/self/exe/", "/proc/1/root",
-    "/proc/thread-self/fd/1", "/dev/kvm", "/dev/mem", "/dev/null", "/dev/stdin", "/sys",
+    "/proc/thread-self/fd/1", "/dev/kvm", "/dev/mem", "/dev/zero", "/dev/stdin", "/sys",
     "/open/file/", "/open/file/.", "/open/file/x", "/open/none/..", "",
     "/open/file\n/etc/passwd"};
 /* Of these the link itself is there to be seen. */
