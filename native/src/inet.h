@@ -41,4 +41,9 @@ long message_write(struct call *c, const struct handle *h, uint32_t flags,
  * 0, -EBADF or -ENOTSOCK. */
 int socket_of(const struct call *c, struct handle *h);
 
+/* Writes (len) bytes of (data) to (to), as many as the program has room for: the int at
+ * (room). Returns how many, -EFAULT or -EINVAL. */
+long socket_give(const struct call *c, uint64_t to, uint64_t room, const void *data,
+                 uint32_t len);
+
 #endif

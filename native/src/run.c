@@ -268,7 +268,8 @@ static int sleep_on(struct machine *m, uint64_t pause)
     int until_alarm = alarm && alarm < m->asleep;
     const struct timespec until = timespec_of(until_alarm ? alarm : m->asleep);
     int ret = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
-    int stop = ret == EINTR ? on_signal(m, pause) : GO_ON;
+    /* Alarms in the past come without a sleep, so that a kick can be missed. */
+    int stop = ret == EINTR || until_alarm ? on_signal(m, pause) : GO_ON;
     if (stop != GO_ON)
         return stop;
     if (ret == EINTR || until_alarm)

@@ -211,19 +211,13 @@ long sys_listen(struct call *c)
 
 /* --- Names --- */
 
-/* Writes (len) bytes of (name), as many as the program has room for, and (len). */
+/* Writes (name), as much as the program has room for, and how long it is. */
 static long give_name(struct call *c, const void *name, uint32_t len)
 {
-    int room;
-    if (guest_read(&c->m->mem, c->arg[2], &room, sizeof(room)) < 0)
-        return -EFAULT;
-    if (room < 0)
-        return -EINVAL;
-    uint32_t n = (uint32_t)room < len ? (uint32_t)room : len;
-    if (guest_write(&c->m->mem, c->arg[1], name, n) < 0 ||
-        guest_write(&c->m->mem, c->arg[2], &len, sizeof(len)) < 0)
-        return -EFAULT;
-    return 0;
+    long n = socket_give(c, c->arg[1], c->arg[2], name, len);
+    if (n >= 0 && guest_write(&c->m->mem, c->arg[2], &len, sizeof(len)) < 0)
+        n = -EFAULT;
+    return n < 0 ? n : 0;
 }
 
 /* The descriptor of (file)'s connection, or -1. */

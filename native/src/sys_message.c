@@ -33,15 +33,19 @@ static int take_buffers(const struct call *c, const struct msghdr *msg,
     return 0;
 }
 
+static int begin(const struct call *c, struct handle *h, struct msghdr *msg)
+{
+    int ret = socket_of(c, h);
+    return ret < 0 ? ret : take_header(c, msg);
+}
+
 long sys_sendmsg(struct call *c)
 {
     struct handle h;
     struct msghdr msg;
     struct guest_buffer iov[IOV_MAX_COUNT];
     struct buffers b;
-    int ret = socket_of(c, &h);
-    if (ret == 0)
-        ret = take_header(c, &msg);
+    int ret = begin(c, &h, &msg);
     if (ret == 0 && msg.msg_controllen)
         ret = -EOPNOTSUPP;
     if (ret == 0 && msg.msg_name && msg.msg_namelen && h.file->kind == OPEN_SOCKET)
@@ -73,9 +77,7 @@ long sys_recvmsg(struct call *c)
     struct msghdr msg;
     struct guest_buffer iov[IOV_MAX_COUNT];
     struct buffers b;
-    int ret = socket_of(c, &h);
-    if (ret == 0)
-        ret = take_header(c, &msg);
+    int ret = begin(c, &h, &msg);
     if (ret == 0)
         ret = take_buffers(c, &msg, iov, &b);
     if (ret < 0)

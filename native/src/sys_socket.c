@@ -56,6 +56,18 @@ int socket_of(const struct call *c, struct handle *h)
     return h->file->kind == OPEN_SOCKET || h->file->kind == OPEN_INET ? 0 : -ENOTSOCK;
 }
 
+long socket_give(const struct call *c, uint64_t to, uint64_t room, const void *data,
+                 uint32_t len)
+{
+    int most;
+    if (guest_read(&c->m->mem, room, &most, sizeof(most)) < 0)
+        return -EFAULT;
+    if (most < 0)
+        return -EINVAL;
+    uint32_t n = (uint32_t)most < len ? (uint32_t)most : len;
+    return guest_write(&c->m->mem, to, data, n) < 0 ? -EFAULT : (long)n;
+}
+
 /* The same socket with (flags) of a message, for this one time. 0 or -EOPNOTSUPP. */
 static int with_flags(const struct handle *h, uint32_t flags, uint32_t known,
                       struct open_file *file)

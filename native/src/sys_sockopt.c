@@ -113,19 +113,14 @@ long sys_setsockopt(struct call *c)
 
 /* --- getsockopt --- */
 
-/* Writes (len) bytes of (value), as many as the program has room for, and how many. */
+/* Writes (value), as much as the program has room for, and how much that is. */
 static long give(struct call *c, const void *value, uint32_t len)
 {
-    int room;
-    if (guest_read(&c->m->mem, c->arg[4], &room, sizeof(room)) < 0)
+    long n = socket_give(c, c->arg[3], c->arg[4], value, len);
+    const uint32_t given = (uint32_t)n;
+    if (n >= 0 && guest_write(&c->m->mem, c->arg[4], &given, sizeof(given)) < 0)
         return -EFAULT;
-    if (room < 0)
-        return -EINVAL;
-    uint32_t n = (uint32_t)room < len ? (uint32_t)room : len;
-    if (guest_write(&c->m->mem, c->arg[3], value, n) < 0 ||
-        guest_write(&c->m->mem, c->arg[4], &n, sizeof(n)) < 0)
-        return -EFAULT;
-    return 0;
+    return n < 0 ? n : 0;
 }
 
 static long give_time(struct call *c, uint64_t ns)

@@ -435,14 +435,16 @@ int main(void)
 
 
 def test_large_far_buffers_go_to_storage_and_back(guest):
-    vm = guest(LARGE, whole=True, storage=True, max_memory=512, max_request_memory=400)
+    limits = {"limit": 120.0, "storage_time": 60.0, "storage": True}
+    vm = guest(LARGE, whole=True, max_memory=512, max_request_memory=400, **limits)
     assert vm.text("/s30") == "70 3 3"
     assert vm.text("/s80") == "-1 0 0", "the inbox has less"
     assert vm.vm.differing_pages() == 0
 
 
 def test_a_large_far_body_is_answered_or_refused_with_what_to_do(guest):
-    vm = guest(LARGE, whole=True, max_memory=512, max_request_memory=400)
+    limits = {"max_memory": 512, "max_request_memory": 400, "limit": 120.0}
+    vm = guest(LARGE, whole=True, **limits)
     assert vm.get("/b60").body == bytes([1]) * (60 * MB)
     assert vm.get("/b80").status == 500
     reason = "response: a body of 80 MB at a far address: at most 64 MB have room there"

@@ -1,7 +1,7 @@
 """Hostile programs and memory: the kernel's pages, all there is, pieces without end.
 The request ends or goes on, the next one is right, and nothing is left."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from support import hostile
@@ -12,23 +12,14 @@ pytestmark = pytest.mark.core
 
 
 @pytest.fixture(scope="module")
-def guests() -> Iterator[dict[bool, Guest]]:
-    """The program, with much time for a request, and with little; nothing is left."""
-    text = hostile.source(ATTACKS, WAYS)
-    with (
-        hostile.nothing_left(),
-        hostile.start(text, limit=120.0) as patient,
-        hostile.start(text, limit=0.3, storage_time=0.05) as brief,
-    ):
-        yield {False: patient, True: brief}
+def guests() -> Iterator[Sequence[Guest]]:
+    with hostile.started(ATTACKS, WAYS) as both:
+        yield both
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_hostile_mappings_harm_nobody_else(guests, way):
-    guest = guests[WAYS[way] == hostile.TIME]
-    for place in "rht":
-        hostile.attack(guest, place, way, WAYS[way])
-    hostile.attack_storage(guest, way)
+    hostile.attack_everywhere(guests, way, WAYS[way])
 
 
 def test_a_program_serves_that_is_frozen_behind_its_mappings():

@@ -102,7 +102,10 @@ def fill(directory):
 
 def run(command, status):
     done = subprocess.run(
-        [SKERRY, *command], stdin=subprocess.DEVNULL, capture_output=True, timeout=LONG
+        [SKERRY, *command],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=10 * LONG,  # each call stops twice, on a CPU that may be emulated
     )
     assert done.returncode == status, done.stderr.decode()
     return done.stdout
@@ -200,7 +203,7 @@ def shown(program, flags):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=True,
-        timeout=LONG,
+        timeout=10 * LONG,
     )
     return {line.partition("(")[0] for line in done.stdout.decode().splitlines()}
 

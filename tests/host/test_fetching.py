@@ -198,10 +198,11 @@ def story(tell):
 
 
 async def join(supervisor):
-    """The worker's socket of a new pair."""
+    """The worker's socket of a new pair; it does not ask for connections."""
     ours, theirs = socket.socketpair()
-    with ours:
-        await supervisor.send(Join(), [ours.fileno()])
+    door, unused = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, door, unused:
+        await supervisor.send(Join(), [ours.fileno(), door.fileno()])
     return theirs
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.client import wait_until
 from support.guests import compile_guest
+from support.leaks import descriptors
 
 from skerry.config import AllowedPath, defaults
 from skerry.errors import ProgramError
@@ -31,12 +32,12 @@ def refused(config) -> str:
 
 
 def test_all_that_a_program_has_is_opened_once_and_closed_again(tmp_path) -> None:
-    before = set(os.listdir("/proc/self/fd"))
+    before = descriptors()
     with open_files(keeper(tmp_path / "state")) as files:
         assert files.read_program() == HERE.read_bytes()
         assert len(set(files.fds)) == 5
         assert Files.take(keeper(tmp_path), iter(files.fds)) == files
-    wait_until(lambda: set(os.listdir("/proc/self/fd")) <= before)  # the opener ends
+    wait_until(lambda: descriptors() <= before)  # the opener ends
 
 
 def test_a_program_without_storage_takes_its_file_only() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.client import LONG, wait_until
+from support.leaks import descriptors
 
 from skerry.allowed import Allowed, Policy
 from skerry.config import AllowedPath
@@ -66,11 +67,6 @@ class Asker:
         assert error == 0
         with os.fdopen(fd, "rb") as listing:
             return listing.read()
-
-
-def descriptors() -> set[str]:
-    """Those of this process; openers that are about to end may still close theirs."""
-    return set(os.listdir("/proc/self/fd"))
 
 
 @contextmanager

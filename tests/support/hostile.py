@@ -6,7 +6,7 @@ request goes on; of one that should end its request a pattern says why.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from support.pthreads import FLAGS, PTHREADS
 GNU = (*FLAGS, "-D_GNU_SOURCE=")
 # How often something is tried that has no end of its own.
 MANY = 400 if EMULATED else 4_000
+BRIEF = 1.0 if EMULATED else 0.1  # seconds, for what would go on until its time is over
 FINE = "^$"  # the reason of a request that has not failed
 TIME = "time limit reached"
 
@@ -137,6 +138,18 @@ def start(text: str, **options: object) -> Guest:
 
 
 @contextmanager
+def started(attacks: str, ways: Mapping[str, str]) -> Iterator[Sequence[Guest]]:
+    """The program, with much time for a request, and with little; nothing is left."""
+    text = source(attacks, ways)
+    with (
+        nothing_left(),
+        start(text, limit=120.0) as patient,
+        start(text, limit=3 * BRIEF, storage_time=BRIEF / 2) as brief,
+    ):
+        yield patient, brief
+
+
+@contextmanager
 def nothing_left() -> Iterator[None]:
     """The leak count: the host holds in the end what it held in the beginning."""
     with start(source("", {})) as first:
@@ -162,6 +175,14 @@ def attack(guest: Guest, place: str, way: str, reason: str) -> None:
     else:
         assert answer.body == b"wrong: ", told
     assert_untouched(guest)
+
+
+def attack_everywhere(guests: Sequence[Guest], way: str, reason: str) -> None:
+    """(way) in every place, in that of started() which has the time that it needs."""
+    guest = guests[reason == TIME]
+    for place in "rht":
+        attack(guest, place, way, reason)
+    attack_storage(guest, way)
 
 
 def attack_storage(guest: Guest, way: str) -> None:

@@ -20,6 +20,16 @@ def _resident_kb() -> int:
     return int(status.split("VmRSS:")[1].split()[0])
 
 
+def descriptors() -> set[str]:
+    """Those of this process, but for the one that lists them: when another thread
+    closes some, that has another number each time."""
+    return {each for each in os.listdir("/proc/self/fd") if _is_open(each)}
+
+
+def _is_open(descriptor: str) -> bool:
+    return os.path.lexists(f"/proc/self/fd/{descriptor}")
+
+
 @dataclass(frozen=True)
 class Held:
     """File descriptors, mappings of guests, all mappings, and resident memory, now."""
@@ -34,8 +44,7 @@ class Held:
         gc.collect()
         lines = _mappings()
         guests = sum(any(mark in line for mark in GUEST_MAPPINGS) for line in lines)
-        descriptors = len(os.listdir("/proc/self/fd"))
-        return cls(descriptors, guests, len(lines), _resident_kb())
+        return cls(len(descriptors()), guests, len(lines), _resident_kb())
 
     def assert_same(self, before: Self) -> None:
         """Nothing of a guest has been added since (before)."""
