@@ -26,17 +26,22 @@ static void set_entry(const struct guestmem *gm, uint64_t *entry, uint64_t value
     gm->space->changed = 1;
 }
 
-/* A table without entries, or 0. */
+/* A table without entries, or 0. Where it lies all is zero but for the link to the next
+ * free one, unless a snapshot has come from a process that was broken. */
 static uint64_t take_table(const struct guestmem *gm)
 {
     struct space *s = gm->space;
     uint64_t at = s->free_table;
     if (at) {
         s->free_table = *table(gm, at);
-        set_entry(gm, table(gm, at), 0);
     } else if (s->next_table < gm->layout.far_tables.end) {
         at = s->next_table;
         s->next_table += PAGE_SIZE;
+    }
+    if (at) {
+        memset(table(gm, at), 0, PAGE_SIZE);
+        guest_note(gm, at, PAGE_SIZE);
+        s->changed = 1;
     }
     return at;
 }

@@ -71,6 +71,16 @@ static int is_sound(const struct object *at)
     }
 }
 
+/* Of a set of epoll; of what may be over, the numbers too are used. */
+static int watches_are_sound(const struct object *at)
+{
+    const struct watched *w = (const struct watched *)(const void *)at->data;
+    for (uint32_t i = 0; at->kind == OPEN_EPOLL && i < at->epoll.count; i++)
+        if (w[i].fd >= DESCRIPTORS || w[i].index >= DESCRIPTORS)
+            return 0;
+    return 1;
+}
+
 /* Takes one from (size) bytes. Returns how many it was, or -errno. */
 static long unpack_one(struct objects *frozen, const uint8_t *src, size_t size)
 {
@@ -95,6 +105,8 @@ static long unpack_one(struct objects *frozen, const uint8_t *src, size_t size)
         return ret;
     if (room)
         memcpy(made->data, src + sizeof(row), room);
+    if (!watches_are_sound(made))
+        return -EINVAL;
     return (long)(sizeof(row) + room);
 }
 

@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #include "memory.h"
-#include "snapshot.h"
+#include "parcel_check.h"
 #include "threads.h"
+#include "x86.h"
 
 #define PARCEL_MAGIC 0x6b736e73 /* "snsk" */
 
@@ -71,6 +72,16 @@ static int is_whole(const struct snapshot_parcel *p, size_t size)
     return rest == 0;
 }
 
+/* Tells if (p) was made with the kind of KVM that this process has, as far as it knows:
+ * the first one tells it, and none changes it for the others. */
+static int is_of_kind(const struct snapshot_parcel *p, const struct kvm *kvm)
+{
+    if (kvm->tss_type)
+        return p->tss_type == kvm->tss_type && p->ring0_stub == kvm->ring0_stub;
+    return (p->ring0_stub == 0 || p->ring0_stub == 1) &&
+           (p->tss_type == SEG_TYPE_TSS_BUSY || p->tss_type == SEG_TYPE_TSS_AVAILABLE);
+}
+
 static int unpack(const struct snapshot_parcel *p, size_t size,
                   struct skerry_error *err)
 {
@@ -84,6 +95,9 @@ static int unpack(const struct snapshot_parcel *p, size_t size,
     if (p->vdso && p->vdso != kvm->vdso.id)
         return skerry_refuse(err, EINVAL, "frozen machine",
                              "it was made under another kernel");
+    if (!is_of_kind(p, kvm))
+        return skerry_refuse(err, EINVAL, "frozen machine",
+                             "it was made with another kind of KVM");
     kvm->ring0_stub = p->ring0_stub;
     kvm->tss_type = p->tss_type;
     if (p->vdso)
@@ -97,6 +111,37 @@ static int unpack_space(struct space *to, const struct snapshot_parcel *p,
     *to = p->space;
     int ret = space_unpack(to, ranges, p->ranges);
     return ret < 0 ? skerry_refuse(err, -ret, "far ranges", "%s", strerror(-ret)) : 0;
+}
+
+/* Takes all that is behind (p). 0, or -errno with (err). */
+static int unpack_parts(struct skerry_snapshot *s, const struct snapshot_parcel *p,
+                        struct skerry_error *err)
+{
+    const uint8_t *behind = (const uint8_t *)(p + 1);
+    int ret = unpack_space(&s->space, p, behind, err);
+    behind += p->ranges;
+    if (ret == 0)
+        ret = regexes_unpack(&s->regexes, behind, p->regexes, err);
+    behind += p->regexes;
+    if (ret == 0)
+        ret = objects_unpack(&s->objects, behind, p->objects, err);
+    if (ret == 0)
+        ret = threads_unpack(&s->threads, behind + p->objects, p->threads, err);
+    return ret;
+}
+
+/* Maps the frozen memory; of storage, only to look at it. 0, or -errno with (err). */
+static int take_memory(struct skerry_snapshot *s, struct skerry_error *err)
+{
+    int ret = memory_map(s->fd, s->layout.slot_size, MAP_FROZEN, &s->frozen, err);
+    if (ret < 0)
+        return ret;
+    ret = parcel_check_memory(s, kvm_get(NULL), s->frozen, err);
+    if (s->facts.is_storage) {
+        memory_unmap(s->frozen, s->layout.slot_size);
+        s->frozen = NULL;
+    }
+    return ret;
 }
 
 int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_shm *shm,
@@ -118,18 +163,11 @@ int skerry_snapshot_import(const void *src, size_t size, int fd, struct skerry_s
                                   .facts = p->facts,
                                   .shm = shm_share(shm)};
     files_init(&s->files, -1, OPENER_START, NULL);
-    const uint8_t *behind = (const uint8_t *)(p + 1);
-    ret = unpack_space(&s->space, p, behind, err);
-    behind += p->ranges;
+    ret = unpack_parts(s, p, err);
     if (ret == 0)
-        ret = regexes_unpack(&s->regexes, behind, p->regexes, err);
-    behind += p->regexes;
+        ret = parcel_check(s, err);
     if (ret == 0)
-        ret = objects_unpack(&s->objects, behind, p->objects, err);
-    if (ret == 0)
-        ret = threads_unpack(&s->threads, behind + p->objects, p->threads, err);
-    if (ret == 0 && !s->facts.is_storage)
-        ret = memory_map(fd, s->layout.slot_size, MAP_FROZEN, &s->frozen, err);
+        ret = take_memory(s, err);
     if (ret < 0) {
         skerry_snapshot_close(s);
         return ret;

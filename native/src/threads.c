@@ -142,7 +142,7 @@ static int is_sound(const struct threads *t)
     uint32_t count = 0;
     for (uint32_t i = 0; i < THREADS; i++) {
         count += t->at[i].tid != 0;
-        if (t->at[i].signals.pending.queued > SIGNALS_QUEUED)
+        if (t->at[i].tid > TID_MAX || t->at[i].signals.pending.queued > SIGNALS_QUEUED)
             return 0;
     }
     return count == t->count && t->current < THREADS && t->home < THREADS &&
