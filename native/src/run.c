@@ -8,7 +8,9 @@
 #include <time.h>
 
 #include "deliver.h"
+#include "exception.h"
 #include "fault.h"
+#include "handler.h"
 #include "hostcall.h"
 #include "net.h"
 #include "stubs.h"
@@ -23,49 +25,15 @@ static int fail(struct machine *m, const char *why)
     return STOP_FAILED;
 }
 
-/* What exceptions are called, SDM volume 3, table 6-1. */
-static const char *const exception_names[VECTOR_COUNT] = {"division by zero",
-                                                          "debug exception",
-                                                          "NMI",
-                                                          "breakpoint",
-                                                          "overflow",
-                                                          "bound exceeded",
-                                                          "illegal instruction",
-                                                          "device not available",
-                                                          "double fault",
-                                                          "exception 9",
-                                                          "invalid TSS",
-                                                          "segment not present",
-                                                          "stack fault",
-                                                          "general protection fault",
-                                                          "page fault",
-                                                          "exception 15",
-                                                          "x87 error",
-                                                          "alignment check",
-                                                          "machine check",
-                                                          "SIMD floating-point error"};
-
-static const char *page_fault_kind(uint64_t error)
-{
-    return error & 16 ? "executing" : error & 2 ? "writing" : "reading";
-}
-
 static int on_exception(struct machine *m, unsigned vector)
 {
     struct exception_frame frame;
     memcpy(&frame, m->mem.base + EXCEPTION_FRAME_ADDR, sizeof(frame));
     if (vector == VECTOR_PAGE_FAULT && fault_answer(m, &frame))
         return m->reason[0] ? STOP_FAILED : GO_ON;
-    if (deliver_exception(m, vector, &frame))
+    if (exception_deliver(m, vector, &frame))
         return GO_ON;
-    const char *name = exception_names[vector] ? exception_names[vector] : "exception";
-    if (vector == VECTOR_PAGE_FAULT)
-        machine_fail(m, "page fault %s 0x%lx at 0x%lx", page_fault_kind(frame.error),
-                     (unsigned long)m->vm.run->s.regs.sregs.cr2,
-                     (unsigned long)frame.rip);
-    else
-        machine_fail(m, "%s (vector %u) at 0x%lx", name, vector,
-                     (unsigned long)frame.rip);
+    exception_fail(m, vector, &frame);
     return STOP_FAILED;
 }
 
@@ -73,7 +41,7 @@ static int on_exception(struct machine *m, unsigned vector)
  * A mask for the time of a wait that has ended without one is over. */
 static int on_signals(struct machine *m)
 {
-    struct thread_signals *t = deliver_thread(m);
+    struct thread_signals *t = handler_thread(m);
     if (m->threads && threads_current(m->threads)->again)
         return GO_ON;
     if (m->sleep.wanted)

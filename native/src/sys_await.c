@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <sys/time.h>
 
-#include "deliver.h"
+#include "handler.h"
 #include "sending.h"
 #include "syscall.h"
 
@@ -20,7 +20,7 @@ long sys_pause(struct call *c)
 
 long sys_rt_sigsuspend(struct call *c)
 {
-    struct thread_signals *t = deliver_thread(c->m);
+    struct thread_signals *t = handler_thread(c->m);
     uint64_t mask;
     if (c->arg[1] != SIGSET_BYTES)
         return -EINVAL;

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 
-#include "deliver.h"
+#include "handler.h"
 #include "sending.h"
 #include "syscall.h"
 
@@ -69,7 +69,7 @@ static long change_mask(uint64_t *mask, uint64_t how, uint64_t set)
 
 long sys_rt_sigprocmask(struct call *c)
 {
-    uint64_t *mask = &deliver_thread(c->m)->mask, before = *mask, set = 0;
+    uint64_t *mask = &handler_thread(c->m)->mask, before = *mask, set = 0;
     if (c->arg[3] != SIGSET_BYTES)
         return -EINVAL;
     if (c->arg[1] && guest_read(&c->m->mem, c->arg[1], &set, sizeof(set)) < 0)
@@ -91,7 +91,7 @@ long sys_rt_sigpending(struct call *c)
 
 long sys_rt_sigreturn(struct call *c)
 {
-    return deliver_return(c->m, &c->ends);
+    return handler_return(c->m, &c->ends);
 }
 
 /* What sigaltstack() answers to be told. */
@@ -105,7 +105,7 @@ static struct alt_stack stack_now(const struct thread_signals *t, uint64_t rsp)
 
 long sys_sigaltstack(struct call *c)
 {
-    struct thread_signals *t = deliver_thread(c->m);
+    struct thread_signals *t = handler_thread(c->m);
     uint64_t rsp = vcpu_regs(&c->m->vm)->rsp;
     struct alt_stack set, was = stack_now(t, rsp);
     if (c->arg[0] && guest_read(&c->m->mem, c->arg[0], &set, sizeof(set)) < 0)

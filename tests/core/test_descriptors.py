@@ -514,6 +514,7 @@ static void polls(void)
     TRY(poll, fds + 2, 1, 2);
     TRY(poll, BAD, 1, 0);
     TRY(poll, 0, 0, 1);
+    TRY(poll, HIGH, 0, 0);
     TRY(poll, fds, 100000, 0);
     TRY(poll, fds + 3, 1, -1);
     TRY(ppoll, fds + 2, 1, &t, 0, 0);
