@@ -117,9 +117,24 @@ def test_trace_follows_threads_and_processes():
 
 def test_trace_follows_a_thread_that_becomes_another_program():
     source = r"""
+    #include <fcntl.h>
     #include <pthread.h>
+    #include <string.h>
     #include <unistd.h>
-    static void *work(void *arg) { return (void *)(long)execl("/bin/true", "true", 0); }
+    static char state_of_main(void)
+    {
+        char line[500] = "";
+        int fd = open("/proc/self/stat", O_RDONLY);
+        read(fd, line, sizeof(line) - 1);
+        close(fd);
+        return strrchr(line, ')')[2];
+    }
+    static void *work(void *arg)
+    {
+        while (state_of_main() != 'S') /* it is in pause() */
+            usleep(1000);
+        return (void *)(long)execl("/bin/true", "true", 0);
+    }
     int main(void)
     {
         pthread_t thread;
