@@ -18,8 +18,6 @@ from support.server import SKERRY
 from skerry.native.syscalls import Status, syscalls
 from skerry.tracing.names import RESTARTS
 
-pytestmark = pytest.mark.core
-
 PROGRAMS = ROOT / "tests" / "oracle"
 NAMES = sorted(path.stem for path in PROGRAMS.glob("*.c"))
 WHOLE = "512"  # bytes of a buffer that are compared
