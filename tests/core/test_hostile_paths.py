@@ -16,8 +16,6 @@ from support.guests import Guest
 from skerry.allowed import Policy
 from skerry.config import AllowedPath
 
-pytestmark = pytest.mark.core
-
 
 def link(directory: Path, **to: str) -> None:
     for name, target in to.items():
