@@ -8,6 +8,8 @@ from support import hostile
 from support.attacks.descriptors import ATTACKS, WAYS
 from support.guests import Guest
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture(scope="module")
 def guests() -> Iterator[Sequence[Guest]]:

@@ -104,6 +104,6 @@ def test_a_program_that_looks_for_a_way_out_while_it_starts_finds_none(site):
     given = options(site)
     given["environment"] += ("AT_START=1",)
     text = hostile.source(ATTACKS, WAYS, "find_calls();")
-    with swapping(site), hostile.start(text, boot_time=600.0, **given) as guest:
+    with swapping(site), hostile.start(text, **given) as guest:
         assert guest.text("/r/nothing") == "wrong: "
     assert everything(site / "outside") == before

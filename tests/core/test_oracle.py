@@ -100,10 +100,7 @@ def fill(directory):
 
 def run(command, status):
     done = subprocess.run(
-        [SKERRY, *command],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=10 * LONG,  # each call stops twice, on a CPU that may be emulated
+        [SKERRY, *command], stdin=subprocess.DEVNULL, capture_output=True, timeout=LONG
     )
     assert done.returncode == status, done.stderr.decode()
     return done.stdout
@@ -201,7 +198,7 @@ def shown(program, flags):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=True,
-        timeout=10 * LONG,
+        timeout=LONG,
     )
     return {line.partition("(")[0] for line in done.stdout.decode().splitlines()}
 

@@ -32,7 +32,7 @@ static void who(void)
     IS(syscall(SYS_getpgid, getpid()) == syscall(SYS_getpgrp));
     TRY(getpgid, 99999999);
     TRY(getpgid, -1);
-    IS(syscall(SYS_getsid, 0) >= 0); /* 0: of a session outside this namespace */
+    IS(syscall(SYS_getsid, 0) > 0);
     TRY(getsid, 99999999);
     TRY(getresuid, &a, &b, &c);
     IS(a == b && b == c && a == getuid());
@@ -149,10 +149,14 @@ static void try_all(void)
 )
 
 
+# Natively it is 0 where the session is one outside the PID namespace.
+SESSION = {"syscall(SYS_getsid, 0) > 0": "1"}
+
+
 @pytest.mark.parametrize("when", ["at the start", "in a request"])
 def test_questions_are_answered_as_linux_does(guest, when):
     linux = on_linux(compile_guest(PROGRAM))
     vm = guest(PROGRAM, whole=True)
     ours = results(vm.text(f"/{when}"))
-    assert differing(ours, linux) == {}
+    assert differing(ours, linux | SESSION) == {}
     assert vm.snapshot.unknown_syscalls == 0, vm.lines()
