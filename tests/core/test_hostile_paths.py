@@ -40,8 +40,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options(site: Path) -> dict[str, object]:
     """Of a program that may read and write in the directory "open" of (site)."""
-    found = ["/etc/passwd", site, site / "outside", site / "outside" / "secret"]
-    secrets = ",".join(str(os.stat(each).st_ino) for each in found)
+    outside = ["/etc/passwd", site, site / "outside", site / "outside" / "secret"]
+    found = [os.stat(each) for each in outside]
+    secrets = ",".join(f"{each.st_dev}:{each.st_ino}" for each in found)
     allowed = Policy((AllowedPath(site / "open", "/open", True, True),), "/open")
     environment = ("KVM_NAME=test", f"SECRETS={secrets}")
     return {"allowed": allowed, "environment": environment}
