@@ -1,7 +1,6 @@
 """A broken program fails alone: with the step, the reason, and nothing left behind."""
 
 import gc
-import os
 import re
 import struct
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.guests import Guest
+from support.leaks import descriptors
 
 from skerry.native import NativeError
 
@@ -75,7 +75,7 @@ def leaving_nothing():
         gc.collect()
         maps = Path("/proc/self/maps").read_text().splitlines()
         parts = [line for line in maps if "memfd:" in line or "kvm" in line]
-        return len(os.listdir("/proc/self/fd")), len(parts)
+        return len(descriptors()), len(parts)
 
     before = held()
     yield

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import msgspec
 import pytest
+from support.leaks import descriptors
 
 from skerry.channel import Channel, Nonsense
 
@@ -141,12 +142,12 @@ def test_nonsense_is_refused(data):
 
 def test_descriptors_that_nobody_has_taken_are_closed():
     async def story():
-        before = os.listdir("/proc/self/fd")
+        before = descriptors()
         with wire() as (mine, channel), open(os.devnull) as file:
             socket.send_fds(mine, [struct.pack("<II", 9, 1)], [file.fileno()] * 3)
             receiving = asyncio.create_task(channel.receive())
             await asyncio.sleep(0.01)
             receiving.cancel()
-        assert len(os.listdir("/proc/self/fd")) == len(before)
+        assert len(descriptors()) == len(before)
 
     asyncio.run(story())

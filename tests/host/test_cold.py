@@ -7,6 +7,7 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.leaks import descriptors
 
 from skerry.cold import NotUsable, load, save
 from skerry.parcel import Parcel
@@ -54,10 +55,10 @@ def saved(path, parcel):
 
 
 def refusal(path, digest="digest"):
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(descriptors())
     with pytest.raises(NotUsable) as raised:
         load(path, digest)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(descriptors()) == before
     return str(raised.value)
 
 

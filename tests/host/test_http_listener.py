@@ -2,11 +2,11 @@
 
 import asyncio
 import errno
-import os
 import resource
 import socket
 
 import pytest
+from support.leaks import descriptors
 
 from skerry.http.descriptors import most_connections
 from skerry.http.listener import Listener, bind
@@ -139,10 +139,10 @@ def test_a_listener_that_is_closed_while_it_pauses_stays_closed():
 def test_an_address_that_cannot_be_had_leaves_no_socket_open():
     async def take_twice():
         (taken,) = await bind("127.0.0.1", 0, False)
-        before = os.listdir("/proc/self/fd")
+        before = descriptors()
         with taken, pytest.raises(OSError, match="Address already in use"):
             await bind("127.0.0.1", taken.getsockname()[1], False)
-        assert len(os.listdir("/proc/self/fd")) < len(before)
+        assert len(descriptors()) < len(before)
 
     asyncio.run(take_twice())
 

@@ -1,9 +1,9 @@
 """The native core as Python sees it: owners, errors, clones, batches."""
 
 import gc
-import os
 
 import pytest
+from support import leaks
 from support.guests import PRELUDE, compile_guest
 from support.programs import HELLO, TROUBLE
 
@@ -77,7 +77,7 @@ def get(target):
 
 def descriptors():
     gc.collect()
-    return len(os.listdir("/proc/self/fd"))
+    return len(leaks.descriptors())
 
 
 def test_an_error_has_its_step_its_reason_and_its_number(console):

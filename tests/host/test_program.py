@@ -14,6 +14,7 @@ import pytest
 from support.asking import LONG, Client
 from support.client import wait_until
 from support.guests import PRELUDE, compile_guest
+from support.leaks import descriptors
 from support.programs import GATE, HELLO, TROUBLE
 
 from skerry.alone import Alone
@@ -144,7 +145,7 @@ def test_a_program_that_does_not_start_has_printed_and_leaves_nothing(start):
         assert error.value.step == "start-up"
         assert ">>> [test] my last words\n" in out.getvalue()
         gc.collect()
-        return len(os.listdir("/proc/self/fd"))
+        return len(descriptors())
 
     first = fail()
     assert [fail() for _ in range(3)] == [first] * 3
@@ -335,8 +336,8 @@ def test_with_no_means_for_another_clone_requests_wait_for_those_that_are(start)
 
 def machines():
     """Of this process: how many virtual CPUs KVM keeps for it, and how many threads."""
-    descriptors = Path("/proc/self/fd").iterdir()
-    names = [os.readlink(each) for each in descriptors if each.is_symlink()]
+    held = Path("/proc/self/fd").iterdir()
+    names = [os.readlink(each) for each in held if each.is_symlink()]
     return sum("kvm-vcpu" in name for name in names), threading.active_count()
 
 
@@ -436,7 +437,7 @@ def test_closing_gives_everything_back(start):
         gc.collect()
 
     def held():
-        return len(os.listdir("/proc/self/fd"))
+        return len(descriptors())
 
     use()
     wait_until(lambda: "opener" not in names())  # a thread, which sees its end itself

@@ -1,11 +1,11 @@
 """What a thousand clones of one program cost the process that has them."""
 
 import contextlib
-import os
 import resource
 from pathlib import Path
 
 import pytest
+from support import leaks
 from support.programs import HELLO
 
 from skerry.message import Request
@@ -24,7 +24,7 @@ def descriptors():
     need = CLONES * DESCRIPTORS + 256
     assert need <= hard, f"raise the hard limit of open files to {need} (ulimit -Hn)"
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, need), hard))
-    yield lambda: len(os.listdir("/proc/self/fd"))
+    yield lambda: len(leaks.descriptors())
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
