@@ -101,6 +101,7 @@ $(VENV)/python: $(VENV)/tools
 
 $(VENV)/built: $(VENV)/python pyproject.toml setup.py native/cffi_build.py $(NATIVE)
 	$(PYTHON) -m pip install -q --no-build-isolation -e '.[trace]'
+	$(PYTHON) -m compileall -q host/skerry
 	@touch $@
 
 $(VENV)/dev: $(VENV)/built
