@@ -17,12 +17,14 @@ from skerry.start import start
 pytestmark = pytest.mark.core
 
 CALLS = 100 if EMULATED else 1000
+EMULATED_TIME = {"limit": 60.0, "storage_time": 20.0}  # it may stand still for seconds
+TIME = EMULATED_TIME if EMULATED else {"storage_time": 0.5}
 
 
 @pytest.fixture
 def books(guest) -> Guest:
     """Books with something in every kind of memory."""
-    vm = guest(SOURCE, **GUEST, storage_time=5 if EMULATED else 0.5)
+    vm = guest(SOURCE, **GUEST, **TIME)
     pairs = "/".join(f"{key}={key * 37}" for key in range(0, KEYS, 4))
     assert vm.text(f"/books/good/{pairs}").startswith("8 ")
     return vm
